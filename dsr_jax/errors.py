@@ -1,0 +1,34 @@
+"""What a user can get wrong, said in one line.
+
+Library code raises `UserError` with a message that names the file or the key, says what
+is wrong with it and what to do. Scripts turn it into that one line on standard error
+and exit code 2, with no traceback; every other exception is a defect and keeps its own.
+"""
+
+import contextlib
+import difflib
+import sys
+from collections.abc import Iterable, Iterator
+
+
+class UserError(Exception):
+    """A mistake in what the user gave; the message is one complete line."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The end of an error line: the most similar choice, or all of them."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of: {', '.join(known)}" if known else "none is known"
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the process with code 2 and one line if a `UserError` gets this far."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

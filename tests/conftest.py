@@ -1,0 +1,36 @@
+"""Strict mode for every test: shapes are checked, silent broadcasting is an error."""
+
+import os
+
+# Before jax is imported: four CPU devices, so that sharded code is really sharded.
+_FLAG = "--xla_force_host_platform_device_count=4"
+if _FLAG not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+# Checks every jaxtyping annotation of the package at run time.
+install_import_hook("dsr_jax", "beartype.beartype")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--float64", action="store_true", help="run every test with 64-bit arrays on"
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--float64"):
+        jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture
+def float64():
+    """Turns 64-bit arrays on for one test, as derivative checks need."""
+    with jax.enable_x64(True):
+        yield
