@@ -17,6 +17,6 @@ Frames, all right-handed except the image:
 Shapes are written as jaxtyping annotations and are checked at run time in the tests.
 """
 
-from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, Shaped, UInt8
 
-__all__ = ["Array", "Bool", "Float", "Int", "Key", "Shaped", "UInt8"]
+__all__ = ["Array", "Bool", "Float", "Int", "Integer", "Key", "Shaped", "UInt8"]

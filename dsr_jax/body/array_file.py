@@ -1,0 +1,112 @@
+"""Named arrays from a pickle or an npz, and single arrays from npy, all untrusted."""
+
+import pathlib
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+
+from dsr_jax.body.inert_pickle import as_array, read_pickle
+from dsr_jax.errors import UserError
+
+_ZIP_START, _NPY_START = b"PK\x03\x04", b"\x93NUMPY"
+
+
+def read_named_arrays(
+    path: pathlib.Path, keys: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The arrays of some keys; pickle or npz is told by content, not by name.
+
+    Raises:
+      UserError: no such file, a file of another kind or truncated, a missing key, a
+        value that is no array of numbers, a pickle that names forbidden things.
+    """
+    with _open(path) as stream:
+        start = stream.read(len(_ZIP_START))
+        stream.seek(0)
+        if start == _ZIP_START:
+            return _read_npz(stream, path, keys)
+        content = read_pickle(stream, str(path))
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no dictionary of arrays: not an SMPL file")
+    return {key: _array(path, key, _get(path, content, key)) for key in keys}
+
+
+def read_npy(path: pathlib.Path) -> np.ndarray:
+    """The numeric array of an npy file."""
+    with _open(path) as stream:
+        if stream.read(len(_NPY_START)) != _NPY_START:
+            raise UserError(f"{path}: not an npy file")
+        stream.seek(0)
+        return _read_npy_member(stream, path, "array")
+
+
+def _open(path: pathlib.Path) -> IO[bytes]:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the file in it")
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _read_npz(
+    stream: IO[bytes], path: pathlib.Path, keys: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            arrays = {}
+            for key in keys:
+                with archive.open(_get(path, members, key)) as member:
+                    arrays[key] = _read_npy_member(member, path, key)
+            return arrays
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise UserError(
+            f"{path}: not a readable npz ({error}); it may be truncated: fetch it again"
+        ) from error
+
+
+def _read_npy_member(stream: IO[bytes], path: pathlib.Path, key: str) -> np.ndarray:
+    """One npy stream; an object array is a pickle and is read as such, inertly."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran_order, dtype = read_header(stream)
+    except ValueError as error:
+        raise UserError(f"{path}: '{key}' is not an npy array ({error})") from error
+    if dtype.hasobject:
+        return _array(path, key, read_pickle(stream, str(path)))
+    count = int(np.prod(shape, dtype=np.int64))
+    data = stream.read(count * dtype.itemsize)
+    if len(data) != count * dtype.itemsize:
+        raise UserError(f"{path}: '{key}' is truncated: fetch the file again")
+    order = "F" if fortran_order else "C"
+    return _array(path, key, np.frombuffer(data, dtype).reshape(shape, order=order))
+
+
+def _get(path: pathlib.Path, content: dict[str, Any], key: str) -> Any:
+    if key not in content:
+        found = ", ".join(sorted(str(name) for name in content)[:12]) or "nothing"
+        raise UserError(f"{path}: lacks the key '{key}'; it holds {found}")
+    return content[key]
+
+
+def _array(path: pathlib.Path, key: str, value: Any) -> np.ndarray:
+    # The file is untrusted, and a malformed record can fail in any way.
+    try:
+        return as_array(value)
+    except Exception as error:
+        raise UserError(f"{path}: '{key}' {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValueError) and str(error).startswith("holds "):
+        return str(error)
+    return f"is malformed ({type(error).__name__}: {error})"

@@ -1,0 +1,99 @@
+"""Two-dimensional convolution and max-pooling, in forms that XLA runs fast everywhere.
+
+Images are (B, H, W, C), kernels (height, width, inputs, outputs). Padding is explicit
+and symmetric, as in PyTorch: "SAME" would shift every strided layer by a pixel and with
+it the meaning of converted weights.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dsr_jax.arrays import Array, Float
+
+_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+class Convolution(nnx.Module):
+    """Convolution without bias, as every layer of a ResNet is.
+
+    The kernel starts from He's normal distribution over the fan out (He et al.,
+    "Delving Deep into Rectifiers", ICCV 2015), torchvision's choice.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        stride: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        initialize = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
+        shape = (size, size, inputs, outputs)
+        self.kernel = nnx.Param(initialize(rngs.params(), shape, jnp.float32))
+        self.stride = stride
+        self.dtype = dtype
+
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
+        """Computes in the compute dtype; padding keeps ⌈size / stride⌉ pixels."""
+        kernel = self.kernel[...].astype(self.dtype)
+        padding = (kernel.shape[0] - 1) // 2
+        return convolve(x.astype(self.dtype), kernel, self.stride, padding)
+
+
+def convolve(
+    x: Float[Array, "B H W C"],
+    kernel: Float[Array, "K K C D"],
+    stride: int,
+    padding: int,
+) -> Float[Array, "B h w D"]:
+    """Cross-correlation with `padding` zeros on each side.
+
+    A result smaller than the kernel goes through a matrix product of patches: XLA's
+    CPU backend has no fast path for it, neither forwards nor backwards, and took
+    290 ms where the product takes 3 ms (3×3, 512 channels, 32 maps of 2×2).
+    """
+    height, width = (
+        (size + 2 * padding - kernel.shape[0]) // stride + 1 for size in x.shape[1:3]
+    )
+    if min(height, width) < kernel.shape[0]:
+        return _convolve_patches(x, kernel, stride, padding)
+    return jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), [(padding, padding)] * 2, None, None, _DIMENSIONS
+    )
+
+
+def _convolve_patches(x: Array, kernel: Array, stride: int, padding: int) -> Array:
+    """The same convolution as one matrix product."""
+    size, _, inputs, outputs = kernel.shape
+    margin = (padding, padding)
+    padded = jnp.pad(x, ((0, 0), margin, margin, (0, 0)))
+    rows = [_every(padded, 1, i, size, stride) for i in range(size)]
+    patches = [_every(row, 2, j, size, stride) for row in rows for j in range(size)]
+    stacked = jnp.concatenate(patches, axis=-1)
+    return jnp.matmul(stacked, kernel.reshape(size * size * inputs, outputs))
+
+
+def _every(x: Array, axis: int, offset: int, size: int, stride: int) -> Array:
+    """What element `offset` of a window of `size` sees along `axis` as it strides."""
+    last = offset + (x.shape[axis] - size) // stride * stride
+    return jax.lax.slice_in_dim(x, offset, last + 1, stride, axis)
+
+
+def max_pool(x: Float[Array, "B H W C"]) -> Float[Array, "B h w C"]:
+    """Maximum over 3×3 windows with stride 2 and one pixel of padding.
+
+    As maxima of shifted copies, first rows then columns: the gradient of XLA's own
+    window reduction was 7 to 15 times slower on the CPU. Among equal maxima the gradient
+    is shared; after a ReLU those are zeros, where it is stopped anyway.
+    """
+    margin = (1, 1)
+    padded = jnp.pad(
+        x, ((0, 0), margin, margin, (0, 0)), constant_values=jnp.finfo(x.dtype).min
+    )
+    for axis in (1, 2):
+        first, second, third = (_every(padded, axis, i, 3, 2) for i in range(3))
+        padded = jnp.maximum(jnp.maximum(first, second), third)
+    return padded

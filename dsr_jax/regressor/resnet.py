@@ -1,0 +1,158 @@
+"""ResNet-18 and ResNet-50 (He et al., CVPR 2016) in torchvision's layout.
+
+Modules and their order carry torchvision's names, so that ImageNet, SPIN, EFT and DSR
+weights map one to one (`torch_layout.py`). The stride of a bottleneck sits in its 3×3
+convolution, as torchvision has it.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from dsr_jax.arrays import Array, Float
+from dsr_jax.regressor.convolution import Convolution, max_pool
+
+# PyTorch's `momentum=0.1` is the weight of the new value.
+_NORM_MOMENTUM = 0.9
+_NORM_EPSILON = 1e-5
+
+# Channels and first stride of the four stages.
+_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+
+
+def batch_norm(channels: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm:
+    """Batch normalisation whose statistics stay in float32.
+
+    Under `jit` the mean is over the whole batch, however it is sharded. The running
+    variance is the biased one, where PyTorch's has the factor n / (n − 1) of n = BHW.
+    """
+    return nnx.BatchNorm(
+        channels,
+        momentum=_NORM_MOMENTUM,
+        epsilon=_NORM_EPSILON,
+        dtype=dtype,
+        promote_dtype=_keep_dtypes,
+        rngs=rngs,
+    )
+
+
+def _keep_dtypes(arrays, dtype=None):
+    """Leaves the statistics as they are: Flax would round them to the result's type."""
+    del dtype
+    return arrays
+
+
+class _Block(nnx.Module):
+    """What both residual blocks share: the shortcut."""
+
+    downsample: nnx.List | None
+
+    def _shortcut(self, x: Array) -> Array:
+        for layer in self.downsample or ():
+            x = layer(x)
+        return x
+
+
+def _projection(
+    inputs: int, outputs: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+) -> nnx.List | None:
+    """A strided 1×1 convolution where the shortcut cannot be the identity."""
+    if stride == 1 and inputs == outputs:
+        return None
+    return nnx.List(
+        [
+            Convolution(inputs, outputs, 1, stride, dtype, rngs),
+            batch_norm(outputs, dtype, rngs),
+        ]
+    )
+
+
+class BasicBlock(_Block):
+    """Two 3×3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(
+        self, inputs: int, width: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.conv1 = Convolution(inputs, width, 3, stride, dtype, rngs)
+        self.bn1 = batch_norm(width, dtype, rngs)
+        self.conv2 = Convolution(width, width, 3, 1, dtype, rngs)
+        self.bn2 = batch_norm(width, dtype, rngs)
+        self.downsample = _projection(inputs, width, stride, dtype, rngs)
+
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
+        """Halves height and width where the stride is 2."""
+        y = jax.nn.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return jax.nn.relu(y + self._shortcut(x))
+
+
+class Bottleneck(_Block):
+    """1×1, 3×3 and 1×1 convolutions and a shortcut."""
+
+    expansion = 4
+
+    def __init__(
+        self, inputs: int, width: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        outputs = width * self.expansion
+        self.conv1 = Convolution(inputs, width, 1, 1, dtype, rngs)
+        self.bn1 = batch_norm(width, dtype, rngs)
+        self.conv2 = Convolution(width, width, 3, stride, dtype, rngs)
+        self.bn2 = batch_norm(width, dtype, rngs)
+        self.conv3 = Convolution(width, outputs, 1, 1, dtype, rngs)
+        self.bn3 = batch_norm(outputs, dtype, rngs)
+        self.downsample = _projection(inputs, outputs, stride, dtype, rngs)
+
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
+        """Halves height and width where the stride is 2."""
+        y = jax.nn.relu(self.bn1(self.conv1(x)))
+        y = jax.nn.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return jax.nn.relu(y + self._shortcut(x))
+
+
+class ResNet(nnx.Module):
+    """Four stages of residual blocks between a strided stem and a global average."""
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        depths: Sequence[int],
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.conv1 = Convolution(3, _STAGES[0][0], 7, 2, dtype, rngs)
+        self.bn1 = batch_norm(_STAGES[0][0], dtype, rngs)
+        inputs = _STAGES[0][0]
+        for i, ((width, stride), depth) in enumerate(
+            zip(_STAGES, depths, strict=True), start=1
+        ):
+            blocks = []
+            for j in range(depth):
+                step = stride if j == 0 else 1
+                blocks.append(block(inputs, width, step, dtype, rngs))
+                inputs = width * block.expansion
+            setattr(self, f"layer{i}", nnx.List(blocks))
+        self.features = inputs
+
+    def __call__(self, image: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
+        """Features of normalised images of any size, averaged over space in float32."""
+        x = max_pool(jax.nn.relu(self.bn1(self.conv1(image))))
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            for block in stage:
+                x = block(x)
+        return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+
+
+def resnet18(dtype: jnp.dtype, rngs: nnx.Rngs) -> ResNet:
+    """512 features, 11,176,512 parameters."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), dtype, rngs)
+
+
+def resnet50(dtype: jnp.dtype, rngs: nnx.Rngs) -> ResNet:
+    """2048 features, 23,508,032 parameters."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), dtype, rngs)

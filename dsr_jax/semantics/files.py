@@ -1,0 +1,39 @@
+"""Files appear whole or not at all, and failures are one line."""
+
+import os
+import uuid
+from pathlib import Path
+
+from dsr_jax.errors import UserError
+
+
+def read_bytes(path: str | Path, what: str) -> bytes:
+    """The content of a file; `what` names it in the error ("label map").
+
+    Raises:
+      UserError: no such file, a folder, or no permission.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot read this {what}: {error.strerror}; check the path"
+        ) from error
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a file beside its place and moves it there in one step.
+
+    Raises:
+      UserError: the folder is missing or cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{path}: cannot write: {error.strerror}; check the folder and the disk"
+        ) from error

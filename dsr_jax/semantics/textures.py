@@ -1,0 +1,68 @@
+"""The prior as what the rasterizer paints on the body: one channel a class.
+
+Rendering is linear in the attributes, so that classes are summed on the mesh, once,
+and one pass over the mesh serves every loss.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dsr_jax.arrays import Array, Bool, Float, Int
+from dsr_jax.semantics.cleaning import MINIMAL_CLOTHING_LABELS
+from dsr_jax.semantics.grouping import Grouping
+from dsr_jax.semantics.prior import SemanticPrior
+from dsr_jax.semantics.taxonomy import CIHP
+
+
+def group_prior(prior: SemanticPrior, grouping: Grouping) -> Float[Array, "N C"]:
+    """The probability of each class: the sum over its labels."""
+    matrix = jnp.asarray(grouping.matrix(), prior.probabilities.dtype)
+    # Probabilities, not metres; but TF32 would round each to three digits.
+    return jnp.matmul(prior.probabilities, matrix, precision=jax.lax.Precision.HIGHEST)
+
+
+@jax.named_scope("semantic_textures")
+def semantic_textures(
+    prior: SemanticPrior, valid: Bool[Array, "B 5"], grouping: Grouping
+) -> Float[Array, "B N 1+C"]:
+    """Channel 0 for DSR-MC, channels 1 to C for DSR-C.
+
+    Args:
+      prior: N rows, of vertices or faces.
+      valid: which of `MINIMAL_CLOTHING_LABELS` count, for each example.
+      grouping: the C classes of DSR-C.
+
+    Returns:
+      Channel 0: the probability of any minimal-clothing label that counts, so that
+      the render has what the target mask has. Channels 1 to C: `group_prior`.
+    """
+    chosen = np.array([CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS])
+    minimal = prior.probabilities[:, chosen]
+    weights = valid.astype(minimal.dtype)
+    tight = jnp.einsum(
+        "nk,bk->bn", minimal, weights, precision=jax.lax.Precision.HIGHEST
+    )
+    classes = group_prior(prior, grouping)
+    classes = jnp.broadcast_to(classes, (valid.shape[0], *classes.shape))
+    return jnp.concatenate([tight[..., None], classes], -1)
+
+
+def visible_vertices(
+    face_image: Int[Array, "*batch H W"], faces: Int[Array, "F 3"], num_vertices: int
+) -> Bool[Array, "*batch V"]:
+    """Which vertices belong to a face that the image shows.
+
+    Args:
+      face_image: the face at each pixel, −1 where there is none.
+      faces: vertex indices.
+      num_vertices: V.
+    """
+    pixels = face_image.reshape(-1, face_image.shape[-2] * face_image.shape[-1])
+
+    def one(image: Array) -> Array:
+        corners = jnp.where(image[:, None] >= 0, faces[image], num_vertices)
+        seen = jnp.zeros(num_vertices, bool)
+        return seen.at[corners].set(True, mode="drop")
+
+    return jax.vmap(one)(pixels).reshape(*face_image.shape[:-2], num_vertices)

@@ -1,0 +1,48 @@
+"""One mesh over all devices: the batch is split over it, everything else is copied."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from dsr_jax.errors import UserError
+
+BATCH_AXIS = "batch"
+
+Tree = TypeVar("Tree")
+
+
+def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A one-dimensional mesh over `devices`, by default every device there is."""
+    chosen = jax.devices() if devices is None else list(devices)
+    return Mesh(np.asarray(chosen), (BATCH_AXIS,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """A full copy on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharded(mesh: Mesh) -> NamedSharding:
+    """The leading axis split evenly over the devices."""
+    return NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
+
+
+def check_divisible(count: int, mesh: Mesh, key: str) -> None:
+    """Refuses a number of examples that does not split evenly over the mesh.
+
+    Raises:
+      UserError: `count`, which the config calls `key`, is no multiple of the devices.
+    """
+    if count % mesh.size:
+        raise UserError(
+            f"config key '{key}' is {count}, which does not split over {mesh.size} "
+            f"devices: give a multiple of {mesh.size}"
+        )
+
+
+def put_batch(batch: Tree, mesh: Mesh) -> Tree:
+    """Host arrays with a leading batch axis, split over the devices of the mesh."""
+    return jax.device_put(batch, batch_sharded(mesh))

@@ -1,0 +1,79 @@
+"""metrics.jsonl and TensorBoard events, continued without doubled steps."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tensorboardX import SummaryWriter
+
+from dsr_jax.arrays import UInt8
+from dsr_jax.errors import UserError
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a whole file or nothing: a temporary neighbour takes the name at the end.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); give a folder you can "
+            "write to"
+        ) from error
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The complete records of a metrics file; a line cut short by a crash is left out."""
+    records = []
+    for line in path.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+class MetricWriter:
+    """Appends one record a call to metrics.jsonl and to the TensorBoard events.
+
+    A run that continues at step k first drops every record beyond k: those steps are
+    computed again, and would otherwise appear twice.
+    """
+
+    def __init__(self, workdir: Path, first_step: int):
+        self._path = workdir / METRICS_FILE
+        if self._path.exists():
+            kept = [r for r in read_metrics(self._path) if r["step"] <= first_step]
+            write_atomically(
+                self._path, "".join(json.dumps(record) + "\n" for record in kept)
+            )
+        self._file = open(self._path, "a")  # noqa: SIM115
+        self._events = SummaryWriter(str(workdir), purge_step=first_step + 1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Records `values` (name to number) at `step`."""
+        plain = {name: float(value) for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, **plain}) + "\n")
+        self._file.flush()
+        for name, value in plain.items():
+            self._events.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, image: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Shows a picture in TensorBoard."""
+        self._events.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Flushes and closes both files."""
+        self._file.close()
+        self._events.close()

@@ -1,0 +1,124 @@
+"""The folder of a run: its config, its checkpoints, and who may continue it.
+
+    config.json      the config that the run was started with
+    metrics.jsonl    one record a line; events.* are the same for TensorBoard
+    checkpoints/     the latest state and the best one
+    pictures/        panels: image, labels, rendered semantics, overlay, side view
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from dsr_jax.errors import UserError
+from dsr_jax.training.metrics import write_atomically
+
+CONFIG_FILE = "config.json"
+CHECKPOINTS = "checkpoints"
+PICTURES = "pictures"
+STEPS_KEY = "training.steps"
+
+
+def open_run_folder(workdir: str, config: ConfigDict) -> Path:
+    """Creates a run's folder, or continues the run that is in it.
+
+    Args:
+      workdir: the folder of the run.
+      config: must equal the folder's config.json, but may ask for more steps.
+
+    Returns:
+      The absolute path; config.json then holds `config`.
+
+    Raises:
+      UserError: the folder cannot be made or written, holds something else, or holds a
+        run with another config.
+    """
+    folder = Path(workdir).expanduser().absolute()
+    try:
+        for path in (folder, folder / PICTURES, folder / CHECKPOINTS):
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--workdir {workdir}: cannot be made ({error.strerror}); give a folder you "
+            "can write to"
+        ) from error
+    text = json.dumps(config.to_dict(), indent=2) + "\n"
+    file = folder / CONFIG_FILE
+    if file.exists():
+        _check_same_run(file, dict(_flatten(json.loads(text))))
+    write_atomically(file, text)
+    return folder
+
+
+def read_run_config(workdir: str | Path) -> ConfigDict:
+    """The config of an existing run, tuples again where the config file had them.
+
+    Raises:
+      UserError: no such folder, not a run's folder, or a damaged config.json.
+    """
+    folder = Path(workdir).expanduser()
+    file = folder / CONFIG_FILE
+    if not folder.is_dir():
+        raise UserError(f"{workdir}: no such folder; give the --workdir of a training")
+    if not file.is_file():
+        raise UserError(
+            f"{workdir}: holds no {CONFIG_FILE}, so it is not the folder of a run; give "
+            "the --workdir of a training"
+        )
+    return ConfigDict(_with_tuples(_read_json(file)))
+
+
+def differing_keys(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> list[tuple[str, Any, Any]]:
+    """Dotted keys whose values differ, with both values; None stands for no such key."""
+    first, second = dict(_flatten(ours)), dict(_flatten(theirs))
+    return [
+        (key, first.get(key), second.get(key))
+        for key in sorted(first.keys() | second.keys())
+        if first.get(key) != second.get(key)
+    ]
+
+
+def _check_same_run(file: Path, now: Mapping[str, Any]) -> None:
+    before = dict(_flatten(_read_json(file)))
+    for key, old, new in differing_keys(before, now):
+        if key == STEPS_KEY and old is not None and new > old:
+            continue
+        action = "ask for more, not fewer" if key == STEPS_KEY else "use the old value"
+        raise UserError(
+            f"{file}: config key '{key}' is {old!r} in the run that this folder holds "
+            f"and {new!r} now; {action}, or give another --workdir"
+        )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{file}: cannot be read as JSON ({error}); restore it or start a new run"
+        ) from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: holds no config; restore it or start a new run")
+    return content
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{path}.")
+        else:
+            yield path, list(value) if isinstance(value, tuple) else value
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_with_tuples(item) for item in value)
+    return value
