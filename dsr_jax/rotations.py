@@ -21,6 +21,8 @@ from dsr_jax.numerics import (
 _SMALL_ANGLE_SQUARED = 1e-4
 # A column shorter than this has no direction; see `rotation_6d_to_matrix`.
 _DEGENERATE_NORM = 1e-12
+# Nor has what remains of a column once its part along the other one is removed.
+_PARALLEL_ULPS = 16
 
 
 def axis_angle_to_matrix(
@@ -75,15 +77,28 @@ def rotation_6d_to_matrix(
     gradient of the degenerate column is zero.
     """
     columns = rotation_6d.reshape(*rotation_6d.shape[:-1], 3, 2)
-    first = _direction_or(columns[..., 0], _axis_like(columns[..., 0], 0))
-    along = jnp.sum(first * columns[..., 1], -1, keepdims=True)
-    second = _direction_or(columns[..., 1] - along * first, _any_orthogonal(first))
+    first = _direction_or(
+        columns[..., 0], _DEGENERATE_NORM, _axis_like(columns[..., 0], 0)
+    )
+    second = columns[..., 1]
+    # What is left of a nearly parallel column is rounding noise below this length.
+    noise = _PARALLEL_ULPS * jnp.finfo(second.dtype).eps * safe_norm(second)[..., None]
+    second = _direction_or(
+        _without(second, first), noise + _DEGENERATE_NORM, _any_orthogonal(first)
+    )
+    # Once more: the first subtraction leaves noise / length along `first`.
+    second = safe_normalize(_without(second, first))
     return jnp.stack([first, second, jnp.cross(first, second)], axis=-1)
 
 
-def _direction_or(vector: Array, fallback: Array) -> Array:
-    """The unit vector, or `fallback` where the vector has no direction."""
-    usable = safe_norm(vector)[..., None] > _DEGENERATE_NORM
+def _without(vector: Array, unit: Array) -> Array:
+    """The part of the vector that is orthogonal to the unit vector."""
+    return vector - jnp.sum(unit * vector, -1, keepdims=True) * unit
+
+
+def _direction_or(vector: Array, shortest: Array | float, fallback: Array) -> Array:
+    """The unit vector, or `fallback` where the vector is not longer than `shortest`."""
+    usable = safe_norm(vector)[..., None] > shortest
     return jnp.where(usable, safe_normalize(jnp.where(usable, vector, 1)), fallback)
 
 

@@ -1,12 +1,14 @@
 """Named arrays from a pickle or an npz, and single arrays from npy, all untrusted."""
 
+import math
 import pathlib
 import zipfile
+import zlib
 from typing import IO, Any
 
 import numpy as np
 
-from dsr_jax.body.inert_pickle import as_array, read_pickle
+from dsr_jax.body.inert_pickle import as_array, read_pickle, shaped
 from dsr_jax.errors import UserError
 
 _ZIP_START, _NPY_START = b"PK\x03\x04", b"\x93NUMPY"
@@ -63,7 +65,7 @@ def _read_npz(
                 with archive.open(_get(path, members, key)) as member:
                     arrays[key] = _read_npy_member(member, path, key)
             return arrays
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise UserError(
             f"{path}: not a readable npz ({error}); it may be truncated: fetch it again"
         ) from error
@@ -72,23 +74,22 @@ def _read_npz(
 def _read_npy_member(stream: IO[bytes], path: pathlib.Path, key: str) -> np.ndarray:
     """One npy stream; an object array is a pickle and is read as such, inertly."""
     try:
-        version = np.lib.format.read_magic(stream)
-        read_header = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran_order, dtype = read_header(stream)
-    except ValueError as error:
-        raise UserError(f"{path}: '{key}' is not an npy array ({error})") from error
-    if dtype.hasobject:
-        return _array(path, key, read_pickle(stream, str(path)))
-    count = int(np.prod(shape, dtype=np.int64))
-    data = stream.read(count * dtype.itemsize)
-    if len(data) != count * dtype.itemsize:
-        raise UserError(f"{path}: '{key}' is truncated: fetch the file again")
-    order = "F" if fortran_order else "C"
-    return _array(path, key, np.frombuffer(data, dtype).reshape(shape, order=order))
+        shape, fortran_order, dtype = _read_header(stream)
+        if dtype.hasobject:
+            return _array(path, key, read_pickle(stream, str(path)))
+        size = math.prod(shape) * dtype.itemsize
+        flat = np.frombuffer(stream.read(size), dtype)
+        return _array(path, key, shaped(flat, shape, fortran_order))
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise UserError(
+            f"{path}: '{key}' is no complete npy array ({error}): fetch the file again"
+        ) from error
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    if np.lib.format.read_magic(stream) == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    return np.lib.format.read_array_header_2_0(stream)
 
 
 def _get(path: pathlib.Path, content: dict[str, Any], key: str) -> Any:

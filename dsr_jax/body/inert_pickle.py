@@ -9,6 +9,7 @@ the reading before it is looked up. Arrays are then made from the records.
 import collections
 import pickle
 import re
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Record:
     state: Any
 
     def __new__(cls, *arguments: Any) -> "Record":
+        """Accepts whatever the pickle passes."""
         record = super().__new__(cls)
         record.arguments = arguments
         record.state = None
@@ -72,7 +74,7 @@ class _Unpickler(pickle.Unpickler):
         if not accepted:
             raise UserError(
                 f"{self._path}: refused, this pickle names '{source}', which no body "
-                "file needs and which could run code; use a file from a source you trust"
+                "file needs and which could run code; get the file from its makers"
             )
         return type("Record", (Record,), {"source": source})
 
@@ -138,18 +140,24 @@ def _state(record: Record) -> dict[str, Any]:
 
 def _numpy_array(record: Record) -> np.ndarray:
     _, shape, dtype, fortran_order, data = record.state
-    order = "F" if fortran_order else "C"
     if _dtype_code(dtype).startswith("O"):
         if len(data) != 1:
             raise ValueError("holds an array of several objects")
         return as_array(data[0])
-    return np.frombuffer(_bytes(data), _dtype(dtype)).reshape(shape, order=order)
+    return shaped(np.frombuffer(_bytes(data), _dtype(dtype)), shape, fortran_order)
 
 
 def _array_from_buffer(record: Record) -> np.ndarray:
     """Protocol 5 keeps the buffer, type, shape and order side by side."""
     data, dtype, shape, order = record.arguments
-    return np.frombuffer(_bytes(data), _dtype(dtype)).reshape(shape, order=order)
+    return shaped(np.frombuffer(_bytes(data), _dtype(dtype)), shape, order == "F")
+
+
+def shaped(flat: np.ndarray, shape: Sequence[int], fortran_order: bool) -> np.ndarray:
+    """The array that lies in `flat` by rows or, in Fortran order, by columns."""
+    if fortran_order:
+        return flat.reshape(tuple(shape)[::-1]).T
+    return flat.reshape(tuple(shape))
 
 
 def _dtype_code(record: Any) -> str:
@@ -162,8 +170,8 @@ def _dtype(record: Any) -> np.dtype:
     code = _dtype_code(record)
     if not _NUMBER.fullmatch(code):
         raise ValueError(f"holds an array of type {code}, not of numbers")
-    byte_order = record.state[1] if record.state else "="
-    return np.dtype(code).newbyteorder(byte_order)
+    dtype = np.dtype(code)
+    return dtype.newbyteorder(">") if record.state[1] == ">" else dtype
 
 
 def _bytes(value: Any) -> bytes:
@@ -179,7 +187,7 @@ def _bytes(value: Any) -> bytes:
 
 def _sparse(name: str, state: dict[str, Any]) -> np.ndarray:
     """A csc, csr or coo matrix, dense; scipy checks its indices."""
-    rows, columns = (int(n) for n in state.get("_shape", state.get("shape")))
+    rows, columns = state["_shape"] if "_shape" in state else state["shape"]
     if rows * columns > _LARGEST_DENSE:
         raise ValueError(f"holds a sparse matrix of {rows} x {columns}")
     data = as_array(state["data"])

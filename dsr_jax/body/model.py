@@ -17,7 +17,7 @@ from dsr_jax.arrays import Array, Float, Int
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class JointSet:
-    """J named points, each a fixed linear combination of a mesh's joints and vertices."""
+    """J named points, each a fixed combination of a mesh's joints and vertices."""
 
     from_joints: Float[Array, "J 24"]
     from_vertices: Float[Array, "J V"]

@@ -6,6 +6,8 @@ posed  = shaped + P vec(R − I)                                  pose blend, eq
 vertex = Σ_j w_j (G_j · (vertex − joint_j) + posed joint_j)     skinning, eq. 2–4
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,7 +93,7 @@ def _forward_kinematics(
     levels = _tree_levels(parents)
     rotation, position = pose[..., levels[0], :, :], joints[..., levels[0], :]
     rotations, positions = [rotation], [position]
-    for above, level in zip(levels, levels[1:], strict=False):
+    for above, level in itertools.pairwise(levels):
         parent = np.array([parents[joint] for joint in level])
         in_level_above = np.array([above.index(p) for p in parent])
         offset = joints[..., level, :] - joints[..., parent, :]

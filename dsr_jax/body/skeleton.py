@@ -60,7 +60,7 @@ JOINT_FLIP = np.array(flip_by_name(JOINT_NAMES))
 
 
 def mirror_pose(pose: Float[Array, "*batch 24 3 3"]) -> Float[Array, "*batch 24 3 3"]:
-    """The pose of the person seen in a mirror: sides swapped, R → M R M, M = diag(−1,1,1).
+    """The pose of the person seen in a mirror: R → M R M with M = diag(−1, 1, 1).
 
     In axis-angle terms: joints are permuted by `JOINT_FLIP` and y and z change sign.
     Holds for the global orientation too, when the image is mirrored left to right.

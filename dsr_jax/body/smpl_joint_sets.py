@@ -116,7 +116,8 @@ def _read_regressor(path: pathlib.Path, rows: int, count: int) -> np.ndarray:
     regressor = read_npy(path)
     if regressor.shape != (rows, count):
         raise UserError(
-            f"{path}: has the shape {regressor.shape}, this body needs ({rows}, {count})"
+            f"{path}: has the shape {regressor.shape}, this body needs "
+            f"({rows}, {count})"
         )
     if not np.all(np.isfinite(regressor)):
         raise UserError(f"{path}: holds values that are not finite")

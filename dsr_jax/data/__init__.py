@@ -1,5 +1,61 @@
 """Training and evaluation data: batches, files, crops and augmentation."""
 
+from dsr_jax.data.augmentation import (
+    Augmentation,
+    AugmentationSettings,
+    draw_augmentation,
+    flip_example,
+    scale_channels,
+)
 from dsr_jax.data.batch import Batch
+from dsr_jax.data.crop import (
+    crop_affine,
+    keypoints_to_crop_ndc,
+    transform_points,
+    warp_image,
+    warp_labels,
+)
+from dsr_jax.data.folder import FolderDataset, FolderSettings
+from dsr_jax.data.image_file import IMAGE_SUFFIXES, read_image, write_image
+from dsr_jax.data.loader import ordered_batches, training_batches
+from dsr_jax.data.people_files import make_folder, write_people
+from dsr_jax.data.person_box import (
+    PersonBox,
+    centred_box,
+    read_bbox,
+    read_openpose_boxes,
+)
+from dsr_jax.data.photos import Photo, find_photos
+from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz, write_spin_npz
 
-__all__ = ["Batch"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Augmentation",
+    "AugmentationSettings",
+    "Batch",
+    "FolderDataset",
+    "FolderSettings",
+    "PersonBox",
+    "Photo",
+    "SpinAnnotations",
+    "centred_box",
+    "crop_affine",
+    "draw_augmentation",
+    "find_photos",
+    "flip_example",
+    "keypoints_to_crop_ndc",
+    "make_folder",
+    "ordered_batches",
+    "read_bbox",
+    "read_image",
+    "read_openpose_boxes",
+    "read_spin_npz",
+    "scale_channels",
+    "training_batches",
+    "transform_points",
+    "warp_image",
+    "warp_labels",
+    "write_image",
+    "write_people",
+    "write_spin_npz",
+]

@@ -1,1 +1,53 @@
-"""losses."""
+"""Losses: joints, body parameters, and the two terms of semantic rendering."""
+
+from dsr_jax.losses.dsr_c import (
+    calibrated_nll_loss,
+    clothing_nll_loss,
+    clothing_validity,
+    composite_probabilities,
+    sample_class_weights,
+)
+from dsr_jax.losses.dsr_mc import (
+    minimal_clothing_loss,
+    soft_distance_loss,
+    soft_iou_loss,
+)
+from dsr_jax.losses.keypoint import (
+    joint_3d_loss,
+    joint_3d_validity,
+    keypoint_2d_loss,
+    keypoint_weights,
+)
+from dsr_jax.losses.objective import (
+    ObjectiveSettings,
+    Term,
+    dsr_terms,
+    inactive_dsr_terms,
+    standard_terms,
+    weighted_sum,
+)
+from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
+
+__all__ = [
+    "ObjectiveSettings",
+    "Term",
+    "betas_loss",
+    "calibrated_nll_loss",
+    "camera_loss",
+    "clothing_nll_loss",
+    "clothing_validity",
+    "composite_probabilities",
+    "dsr_terms",
+    "inactive_dsr_terms",
+    "joint_3d_loss",
+    "joint_3d_validity",
+    "keypoint_2d_loss",
+    "keypoint_weights",
+    "minimal_clothing_loss",
+    "pose_loss",
+    "sample_class_weights",
+    "soft_distance_loss",
+    "soft_iou_loss",
+    "standard_terms",
+    "weighted_sum",
+]

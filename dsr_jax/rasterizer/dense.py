@@ -4,6 +4,8 @@ Simple, complete and differentiated by JAX itself; memory grows with faces × pi
 it is for small scenes and for checking the other implementations.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -27,6 +29,7 @@ def why_not(settings: RasterSettings) -> str | None:
     return None
 
 
+@functools.partial(jax.jit, static_argnames=("per_vertex", "settings"))
 def rasterize_dense(
     vertices: jax.Array,
     faces: jax.Array,

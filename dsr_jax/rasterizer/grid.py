@@ -46,7 +46,7 @@ class TileGrid:
         """NDC x, y (..., pixels) of the pixels of tiles, numbered row by row."""
         height, width = self.image_size
         shorter = min(height, width)
-        lane = jnp.arange(self.pixels)
+        lane = jnp.arange(self.pixels).reshape((1,) * tile_index.ndim + (-1,))
         column = (tile_index % self.columns)[..., None] * self.tile + lane % self.tile
         row = (tile_index // self.columns)[..., None] * self.tile + lane // self.tile
         x = (2 * column + 1 - width).astype(dtype) / shorter

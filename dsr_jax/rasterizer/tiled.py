@@ -67,6 +67,7 @@ class _Static(NamedTuple):
     images: int
 
 
+@functools.partial(jax.jit, static_argnames=("per_vertex", "settings"))
 def rasterize_tiled(
     vertices: jax.Array,
     faces: jax.Array,
@@ -164,9 +165,8 @@ def _fold(scene: _Scene, static: _Static, grid: TileGrid, compute, consume, stat
     spans: TileSpans = tile_spans(
         scene.corners.T, scene.keep, grid, float(np.sqrt(static.settings.cutoff))
     )
-    return fold_pairs(
-        spans, scene.faces.shape[0], grid, _CHUNK, compute, consume, state
-    )
+    chunk = min(_CHUNK, scene.corners.shape[0] * grid.count)
+    return fold_pairs(spans, scene.faces.shape[0], grid, chunk, compute, consume, state)
 
 
 def _shade_pairs(

@@ -1,6 +1,7 @@
 """Hard z-buffer: which face is nearest at each pixel centre, and where on it."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +63,16 @@ def visible_faces(
     from dsr_jax.rasterizer.api import check_mesh
 
     check_mesh(vertices, faces)
+    return _visible_faces(vertices, faces, tuple(image_size), cull_backfaces)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _visible_faces(
+    vertices: jax.Array,
+    faces: jax.Array,
+    image_size: tuple[int, int],
+    cull_backfaces: bool,
+) -> VisibleFaces:
     batch = vertices.shape[:-2]
     flat = vertices.reshape(-1, *vertices.shape[-2:])
     corners = corners_of(flat, faces)
@@ -109,7 +120,8 @@ def _nearest(
 
     shape = (images * grid.count, grid.pixels)
     state = jnp.full(shape, jnp.inf, table.dtype), jnp.full(shape, _NO_FACE, jnp.int32)
-    _, face = fold_pairs(spans, per_image, grid, _CHUNK, compute, consume, state)
+    chunk = min(_CHUNK, rows.shape[1] * grid.count)
+    _, face = fold_pairs(spans, per_image, grid, chunk, compute, consume, state)
     face = jnp.where(face == _NO_FACE, -1, face)
     return grid.to_images(face[:, None])[..., 0]
 

@@ -52,7 +52,9 @@ def clean_label_map(
     return array.where(inside, labels, array.zeros_like(labels))
 
 
-def _between(values: Array, low: Array, high: Array) -> Array:
+def _between(
+    values: Array | np.ndarray, low: Array | np.ndarray, high: Array | np.ndarray
+) -> Array | np.ndarray:
     """(W,) values against (*batch) bounds: (*batch, W)."""
     values = values.reshape((1,) * low.ndim + values.shape)
     return (values >= low[..., None]) & (values <= high[..., None])

@@ -56,20 +56,19 @@ def _column_distance(inside: Array, beyond: int) -> Array:
 def _row_pass(squared: Array) -> Array:
     """The minimum over k of squared[…, k] + (j − k)², for every column j."""
     width = squared.shape[-1]
-    chunks = -(-width // _CHUNK)
-    last = jnp.full((*squared.shape[:-1], chunks * _CHUNK - width), _NEVER, jnp.int32)
-    sources = jnp.moveaxis(jnp.concatenate([squared, last], -1), -1, 0)
-    sources = sources.reshape(chunks, _CHUNK, *squared.shape[:-1])
-    steps = jnp.arange(width, dtype=jnp.int32) - jnp.arange(
-        chunks * _CHUNK, dtype=jnp.int32
-    ).reshape(-1, 1)
-    parabolas = jnp.square(steps).reshape(chunks, _CHUNK, width)
+    starts = jnp.arange(0, width, _CHUNK, dtype=jnp.int32)
+    padding = len(starts) * _CHUNK - width
+    rest = jnp.full((*squared.shape[:-1], padding), _NEVER, jnp.int32)
+    sources = jnp.moveaxis(jnp.concatenate([squared, rest], -1), -1, 0)
+    sources = sources.reshape(len(starts), _CHUNK, *squared.shape[:-1])
+    j = jnp.arange(width, dtype=jnp.int32)[None]
+    offset = jnp.arange(_CHUNK, dtype=jnp.int32)[:, None]
 
     def lower(lowest: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        source, parabola = chunk
+        start, source = chunk
+        parabola = jnp.square(j - offset - start)
         parabola = parabola.reshape(_CHUNK, *(1,) * (squared.ndim - 1), width)
-        candidates = source[..., None] + parabola
-        return jnp.minimum(lowest, jnp.min(candidates, 0)), None
+        return jnp.minimum(lowest, jnp.min(source[..., None] + parabola, 0)), None
 
-    start = jnp.full(squared.shape, _NEVER, jnp.int32)
-    return jax.lax.scan(lower, start, (sources, parabolas))[0]
+    beginning = jnp.full(squared.shape, _NEVER, jnp.int32)
+    return jax.lax.scan(lower, beginning, (starts, sources))[0]

@@ -25,7 +25,7 @@ def group_prior(prior: SemanticPrior, grouping: Grouping) -> Float[Array, "N C"]
 @jax.named_scope("semantic_textures")
 def semantic_textures(
     prior: SemanticPrior, valid: Bool[Array, "B 5"], grouping: Grouping
-) -> Float[Array, "B N 1+C"]:
+) -> Float[Array, "B N K"]:
     """Channel 0 for DSR-MC, channels 1 to C for DSR-C.
 
     Args:
@@ -34,7 +34,7 @@ def semantic_textures(
       grouping: the C classes of DSR-C.
 
     Returns:
-      Channel 0: the probability of any minimal-clothing label that counts, so that
+      K = 1 + C channels. Channel 0: the probability of any minimal-clothing label that counts, so that
       the render has what the target mask has. Channels 1 to C: `group_prior`.
     """
     chosen = np.array([CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS])

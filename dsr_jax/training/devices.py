@@ -44,5 +44,8 @@ def check_divisible(count: int, mesh: Mesh, key: str) -> None:
 
 
 def put_batch(batch: Tree, mesh: Mesh) -> Tree:
-    """Host arrays with a leading batch axis, split over the devices of the mesh."""
-    return jax.device_put(batch, batch_sharded(mesh))
+    """This host's share of a batch, split over its devices of the mesh."""
+    sharding = batch_sharded(mesh)
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), batch
+    )

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tensorboardX import SummaryWriter
@@ -33,7 +34,7 @@ def write_atomically(path: Path, text: str) -> None:
         ) from error
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The complete records of a metrics file; a line cut short by a crash is left out."""
     records = []
     for line in path.read_text().splitlines():
@@ -63,10 +64,9 @@ class MetricWriter:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Records `values` (name to number) at `step`."""
-        plain = {name: float(value) for name, value in values.items()}
-        self._file.write(json.dumps({"step": step, **plain}) + "\n")
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
-        for name, value in plain.items():
+        for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "H W 3"]) -> None:

@@ -1,1 +1,29 @@
-"""visualization."""
+"""Pictures of bodies, labels and keypoints, and meshes for other programs."""
+
+from dsr_jax.data.image_file import write_image
+from dsr_jax.visualization.annotations import draw_keypoints, overlay_labels
+from dsr_jax.visualization.body_picture import BODY_COLOUR, overlay_body
+from dsr_jax.visualization.mesh_file import MESH_SUFFIXES, export_mesh
+from dsr_jax.visualization.panel import panel
+from dsr_jax.visualization.person_files import (
+    FittedPerson,
+    person_numbers,
+    write_person,
+)
+from dsr_jax.visualization.side_view import side_view, turn_about_vertical
+
+__all__ = [
+    "BODY_COLOUR",
+    "MESH_SUFFIXES",
+    "FittedPerson",
+    "draw_keypoints",
+    "export_mesh",
+    "overlay_body",
+    "overlay_labels",
+    "panel",
+    "person_numbers",
+    "side_view",
+    "turn_about_vertical",
+    "write_image",
+    "write_person",
+]

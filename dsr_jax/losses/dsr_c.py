@@ -1,16 +1,14 @@
 """DSR-C: every part of the rendered body should lie on pixels of its own clothing."""
 
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from dsr_jax.arrays import Array, Bool, Float, Int, Integer
+from dsr_jax.arrays import Array, Bool, Float, Integer
 from dsr_jax.numerics import masked_mean, safe_divide
 from dsr_jax.semantics import class_counts, minimum_pixels
 
-Mode = Literal["softmax", "calibrated"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+MODES = ("softmax", "calibrated")
 
 # A pixel whose true class has less probability than this counts as one that has this,
 # without a derivative: 9.2 nats at most, so that no pixel outvotes the image.
@@ -19,9 +17,9 @@ PROBABILITY_FLOOR = 1e-4
 
 @jax.named_scope("clothing_nll_loss")
 def clothing_nll_loss(
-    rendered: Float[Array, "*batch H W C"],
-    labels: Integer[Array, "*batch H W"],
-    class_weights: Float[Array, "..."] | None = None,
+    rendered: Float[Array | np.ndarray, "*batch H W C"],
+    labels: Integer[Array | np.ndarray, "*batch H W"],
+    class_weights: Float[Array | np.ndarray, "..."] | None = None,
 ) -> Float[Array, "*batch"]:
     """Mean over pixels of −log softmax(rendered) at the label (DSR eq. 4).
 
@@ -81,7 +79,7 @@ def composite_probabilities(
     total = jnp.sum(rendered, -1, keepdims=True)
     body = safe_divide(rendered, jnp.broadcast_to(total, rendered.shape))
     coverage = alpha[..., None]
-    elsewhere = 1 - coverage * jnp.sum(body, -1, keepdims=True)
+    elsewhere = jnp.where(total > 0, 1 - coverage, 1)
     is_background = jnp.arange(rendered.shape[-1]) == 0
     is_background = is_background.reshape((1,) * alpha.ndim + (-1,))
     return coverage * body + jnp.where(is_background, elsewhere, 0)
@@ -114,12 +112,14 @@ def clothing_validity(
 
 
 def _weighted_mean(
-    surprise: Array, labels: Array, class_weights: Array | None
+    surprise: Array,
+    labels: Array | np.ndarray,
+    class_weights: Array | np.ndarray | None,
 ) -> Array:
     """Σ w(label)·surprise(label) / Σ w(label) over the pixels of each example."""
     num_classes = surprise.shape[-1]
-    numbers: Int[Array, "..."] = jnp.arange(num_classes)
-    chosen = labels[..., None] == numbers.reshape((1,) * labels.ndim + (-1,))
+    numbers = jnp.arange(num_classes).reshape((1,) * labels.ndim + (-1,))
+    chosen = labels[..., None] == numbers
     if class_weights is None:
         class_weights = jnp.ones(num_classes, surprise.dtype)
     batch = labels.shape[:-2]

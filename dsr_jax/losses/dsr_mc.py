@@ -1,16 +1,14 @@
 """DSR-MC: the body's bare parts should cover exactly the image's bare parts."""
 
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.numerics import safe_divide
 from dsr_jax.semantics import distance_field
 
-Metric = Literal["soft_iou", "soft_distance"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
+METRICS = ("soft_iou", "soft_distance")
 
 # Pixels. Below so small a rendered area, soft_distance_loss keeps its denominator:
 # it would otherwise pass float32's range as the render vanishes.
@@ -19,7 +17,8 @@ _SMALLEST_AREA = 1e-6
 
 @jax.named_scope("soft_iou_loss")
 def soft_iou_loss(
-    rendered: Float[Array, "*batch H W"], target: Float[Array, "*batch H W"]
+    rendered: Float[Array | np.ndarray, "*batch H W"],
+    target: Float[Array | np.ndarray, "*batch H W"],
 ) -> Float[Array, "*batch"]:
     """1 − Σ P·G / Σ (P + G − P·G), summed over the pixels of each example.
 
@@ -40,7 +39,8 @@ def soft_iou_loss(
 
 @jax.named_scope("soft_distance_loss")
 def soft_distance_loss(
-    rendered: Float[Array, "*batch H W"], distance_px: Float[Array, "*batch H W"]
+    rendered: Float[Array | np.ndarray, "*batch H W"],
+    distance_px: Float[Array | np.ndarray, "*batch H W"],
 ) -> Float[Array, "*batch"]:
     """Σ R·d / (Σ R)^1.5, summed over the pixels of each example (DSR eq. 2).
 
@@ -62,9 +62,15 @@ def soft_distance_loss(
 def minimal_clothing_loss(
     rendered: Float[Array, "*batch H W"],
     mask: Float[Array, "*batch H W"],
-    metric: Metric,
+    metric: str,
 ) -> Float[Array, "*batch"]:
-    """DSR-MC between the rendered probability and the mask of minimal clothing."""
+    """DSR-MC between the rendered probability and the mask of minimal clothing.
+
+    Raises:
+      ValueError: `metric` is not one of `METRICS`.
+    """
     if metric == "soft_iou":
         return soft_iou_loss(rendered, mask)
-    return soft_distance_loss(rendered, distance_field(mask))
+    if metric == "soft_distance":
+        return soft_distance_loss(rendered, distance_field(mask))
+    raise ValueError(f"metric {metric!r} is not one of {METRICS}")

@@ -1,0 +1,104 @@
+"""Bodies from photos: an overlay, a side view, a mesh and the numbers of every person.
+
+    python demo.py --image photo.jpg --openpose photo_keypoints.json \
+        --checkpoint runs/dsr --output pictures
+
+The person of `photo.jpg` becomes `photo_overlay.png`, `photo_side.png`, `photo.glb`
+and `photo.npz`; if OpenPose lists several people, `photo_0_overlay.png` and so on.
+`--image` may be a folder; `--openpose` or `--box` then is a folder of json files with
+the photos' names. Without either, the person is taken to fill the photo.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from flax import nnx
+
+from dsr_jax.body import BodyMesh, BodyModel, BodyParams, pose_body
+from dsr_jax.data import (
+    PersonBox,
+    centred_box,
+    crop_affine,
+    find_photos,
+    make_folder,
+    read_image,
+    warp_image,
+)
+from dsr_jax.errors import UserError
+from dsr_jax.pipeline import predict
+from dsr_jax.regressor import Prediction, Regressor
+from dsr_jax.training.checkpoint import load_regressor
+from dsr_jax.training.command_line import require, run_script
+from dsr_jax.visualization import FittedPerson, write_person
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("image", None, "A photo, or a folder of photos.")
+flags.DEFINE_string("openpose", None, "OpenPose's json (BODY_25), or a folder of them.")
+flags.DEFINE_string("box", None, 'A json with {"bbox": [x, y, w, h]}, or a folder.')
+flags.DEFINE_string("checkpoint", None, "The folder of a training run.")
+flags.DEFINE_string("output", None, "Where the files go; made if it does not exist.")
+
+
+def main(_: list[str]) -> None:
+    """Photos → boxes → crops → regressor → body → files."""
+    require(image=FLAGS.image, checkpoint=FLAGS.checkpoint, output=FLAGS.output)
+    photos = find_photos(FLAGS.image, openpose=FLAGS.openpose, box=FLAGS.box)
+    output = make_folder(FLAGS.output)
+    regressor, body, config = load_regressor(FLAGS.checkpoint)
+    resolution = config.data.image_size
+    people = 0
+    for photo in photos:
+        image = read_image(photo.path)
+        for name, box in photo.people:
+            box = box or centred_box((image.shape[0], image.shape[1]))
+            person = fit_person(regressor, body, image, box, resolution)
+            write_person(output / name, image, person)
+            people += 1
+    print(f"{people} people of {len(photos)} photos are in {output}")
+
+
+def fit_person(
+    regressor: Regressor,
+    body: BodyModel,
+    image: np.ndarray,
+    box: PersonBox,
+    resolution: int,
+) -> FittedPerson:
+    """Looks at the box of one person.
+
+    Raises:
+      UserError: the regressor's weights are not usable.
+    """
+    affine = crop_affine(np.array(box.center_px), box.size_px, resolution)
+    crop = warp_image(image, affine, resolution)
+    prediction, mesh = jax.device_get(
+        _regress(regressor, body, jnp.asarray(crop[None]))
+    )
+    if not np.isfinite(mesh.vertices).all() or not np.isfinite(prediction.camera).all():
+        raise UserError(
+            f"{FLAGS.checkpoint}: predicts a body that is not finite; use an earlier "
+            "checkpoint"
+        )
+    return FittedPerson(
+        box=box,
+        pose=prediction.pose[0],
+        betas=prediction.betas[0],
+        camera=prediction.camera[0],
+        vertices=mesh.vertices[0],
+        joints=mesh.joints[0],
+        faces=np.asarray(body.faces),
+    )
+
+
+@nnx.jit
+def _regress(
+    regressor: Regressor, body: BodyModel, image: jax.Array
+) -> tuple[Prediction, BodyMesh]:
+    prediction = predict(regressor, image)
+    params = BodyParams(pose=prediction.pose, betas=prediction.betas)
+    return prediction, pose_body(body, params)
+
+
+if __name__ == "__main__":
+    run_script(main)

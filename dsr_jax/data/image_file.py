@@ -1,0 +1,95 @@
+"""Photos on disk: read whole or not at all, written whole or not at all.
+
+OpenCV decodes what is left of a truncated file and only warns, so the end of JPEG and
+PNG files is looked for first.
+"""
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dsr_jax.arrays import UInt8
+from dsr_jax.errors import UserError
+from dsr_jax.semantics.files import read_bytes, write_bytes
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+JPEG_QUALITY = 95
+
+_JPEG_START = b"\xff\xd8"
+_JPEG_END = b"\xff\xd9"
+_JPEG_SCAN = 0xDA
+_JPEG_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads an RGB image, turned as its EXIF orientation says; grey becomes RGB.
+
+    Raises:
+      UserError: the file is missing, truncated, or no image that OpenCV can read.
+    """
+    data = read_bytes(path, "image")
+    if is_truncated(data):
+        raise UserError(f"{path}: this image is truncated; copy it again")
+    buffer = np.frombuffer(data, np.uint8)
+    try:
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise UserError(f"{path}: not an image that can be read; give a JPEG or PNG")
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def write_image(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Writes RGB in the format of the suffix (.png, .jpg, …); it appears whole.
+
+    Raises:
+      UserError: an unknown suffix, or a folder that is missing or cannot be written to.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        known = ", ".join(IMAGE_SUFFIXES)
+        raise UserError(
+            f"{path}: cannot write '{suffix}' images; choose one of {known}"
+        )
+    pixels = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if "jp" in suffix else []
+    write_bytes(path, cv2.imencode(suffix, pixels, options)[1].tobytes())
+
+
+def is_truncated(data: bytes) -> bool:
+    """Whether a JPEG or PNG file stops before its end marker; False for other data."""
+    if data.startswith(_JPEG_START):
+        return data.find(_JPEG_END, _jpeg_scan_start(data)) < 0
+    if data.startswith(_PNG_START):
+        return not _has_png_end(data)
+    return False
+
+
+def _jpeg_scan_start(data: bytes) -> int:
+    """Where the first scan begins: a thumbnail's own end marker lies before it."""
+    position = len(_JPEG_START)
+    while position + 4 <= len(data):
+        kind = data[position + 1]
+        if data[position] != 0xFF or kind == _JPEG_SCAN:
+            return position
+        if kind == 0xFF:
+            position += 1
+        elif kind in _JPEG_WITHOUT_LENGTH:
+            position += 2
+        else:
+            position += 2 + struct.unpack(">H", data[position + 2 : position + 4])[0]
+    return len(data)
+
+
+def _has_png_end(data: bytes) -> bool:
+    position = len(_PNG_START)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        if kind == b"IEND":
+            return True
+        position += 12 + length
+    return False

@@ -1,0 +1,198 @@
+"""The training objective: which terms, on which examples, with which weights.
+
+A term has a value for every example and says which of them it is valid for. Its mean is
+over the valid examples of the whole batch, whichever device holds them.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from dsr_jax.arrays import Array, Bool, Float, Integer
+from dsr_jax.data import Batch
+from dsr_jax.errors import nearest
+from dsr_jax.losses.dsr_c import (
+    MODES,
+    calibrated_nll_loss,
+    clothing_nll_loss,
+    clothing_validity,
+    sample_class_weights,
+)
+from dsr_jax.losses.dsr_mc import METRICS, minimal_clothing_loss
+from dsr_jax.losses.keypoint import (
+    joint_3d_loss,
+    joint_3d_validity,
+    keypoint_2d_loss,
+    keypoint_weights,
+)
+from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
+from dsr_jax.numerics import masked_mean
+from dsr_jax.regressor import Prediction
+from dsr_jax.semantics import (
+    GROUPINGS,
+    group_labels,
+    minimal_clothing_mask,
+    minimal_clothing_validity,
+)
+
+_STANDARD = ("keypoints_2d", "joints_3d", "pose", "betas", "camera")
+_DSR = ("dsr_mc", "dsr_c")
+
+
+@dataclasses.dataclass(frozen=True)
+class ObjectiveSettings:
+    """loss = total · Σ (a term's weight · its mean over the valid examples)."""
+
+    total: float = 60.0
+    keypoints_2d: float = 5.0
+    joints_3d: float = 5.0
+    pose: float = 1.0
+    betas: float = 0.001
+    camera: float = 1.0
+    dsr_mc: float = 0.1
+    dsr_c: float = 0.1
+    openpose_weight: float = 0.0
+    """Of the first 25 of the 49 keypoints, inside `keypoints_2d`."""
+    annotated_weight: float = 1.0
+    """Of the last 24 of the 49 keypoints, inside `keypoints_2d`."""
+    dsr_mc_metric: str = "soft_iou"
+    """ "soft_iou" or "soft_distance"."""
+    dsr_c_mode: str = "softmax"
+    """ "softmax" (the paper) or "calibrated"."""
+    class_weighting: bool = True
+    """Whether DSR-C weighs each example's classes by `sample_class_weights`."""
+    dsr_start_step: int = 10_000
+    """The DSR terms count from this training step on."""
+    grouping: str = "clothing_4"
+    """The classes of DSR-C: one of `dsr_jax.semantics.GROUPINGS`."""
+
+    def __post_init__(self):
+        for key, known in (
+            ("dsr_mc_metric", METRICS),
+            ("dsr_c_mode", MODES),
+            ("grouping", GROUPINGS),
+        ):
+            value = getattr(self, key)
+            if value not in known:
+                raise ValueError(f"{key} '{value}' is unknown: {nearest(value, known)}")
+        for key in ("total", *_STANDARD, *_DSR, "openpose_weight", "annotated_weight"):
+            if not getattr(self, key) >= 0:
+                raise ValueError(f"{key} is {getattr(self, key)}: use 0 or more")
+
+
+class Term(NamedTuple):
+    """One loss term, example by example."""
+
+    values: Float[Array, "B"]
+    where: Float[Array, "B"]
+    """1 where the example is annotated for this term, else 0."""
+
+
+def standard_terms(
+    prediction: Prediction,
+    keypoints_ndc: Float[Array, "B 49 2"],
+    joints_cam: Float[Array, "B 24 3"],
+    batch: Batch,
+    settings: ObjectiveSettings,
+) -> dict[str, Term]:
+    """The terms of SPIN and EFT (DSR eq. 1 and FACTS §5).
+
+    Args:
+      prediction: pose, betas and camera.
+      keypoints_ndc: the predicted body's 49 keypoints, projected.
+      joints_cam: the predicted body's joints "gt24", camera axes, metres.
+      batch: the annotations.
+      settings: how the two sets of 2D keypoints weigh.
+    """
+    sets = settings.openpose_weight, settings.annotated_weight
+    target, joints = jnp.asarray(batch.keypoints_ndc), jnp.asarray(batch.joints)
+    has_body = jnp.asarray(batch.has_body)
+    has_keypoints = jnp.any(keypoint_weights(target, *sets) > 0, -1)
+    return {
+        "keypoints_2d": _term(
+            keypoint_2d_loss(keypoints_ndc, target, *sets), has_keypoints
+        ),
+        "joints_3d": _term(
+            joint_3d_loss(joints_cam, joints), joint_3d_validity(joints)
+        ),
+        "pose": _term(pose_loss(prediction.pose, jnp.asarray(batch.pose)), has_body),
+        "betas": _term(
+            betas_loss(prediction.betas, jnp.asarray(batch.betas)), has_body
+        ),
+        "camera": _term(
+            camera_loss(prediction.camera), jnp.ones_like(prediction.camera[:, 0])
+        ),
+    }
+
+
+def dsr_terms(
+    attributes: Float[Array, "B H W K"],
+    alpha: Float[Array, "B H W"],
+    labels: Integer[Array, "B H W"],
+    has_labels: Float[Array, "B"],
+    settings: ObjectiveSettings,
+) -> dict[str, Term]:
+    """DSR-MC and DSR-C from one render of `dsr_jax.semantics.semantic_textures`.
+
+    Args:
+      attributes: the render, K = 1 + C channels: the first for DSR-MC, the rest for
+        DSR-C.
+      alpha: its coverage.
+      labels: the image's CIHP labels.
+      has_labels: 1 where `labels` is an annotation, else 0.
+      settings: metric, mode, classes and their weighting.
+
+    Returns:
+      DSR-MC is valid where a minimal-clothing label counts, DSR-C where a class other
+      than the background does.
+    """
+    counting = minimal_clothing_validity(labels)
+    mask = minimal_clothing_mask(labels, counting).astype(attributes.dtype)
+    tight = minimal_clothing_loss(attributes[..., 0], mask, settings.dsr_mc_metric)
+    grouping = GROUPINGS[settings.grouping]
+    classes = group_labels(labels, grouping)
+    num_classes = len(grouping.names)
+    weights = None
+    if settings.class_weighting:
+        weights = sample_class_weights(classes, num_classes).astype(attributes.dtype)
+    inside = _clothing_loss(attributes[..., 1:], alpha, classes, weights, settings)
+    return {
+        "dsr_mc": _term(tight, has_labels * jnp.any(counting, -1)),
+        "dsr_c": _term(inside, has_labels * clothing_validity(classes, num_classes)),
+    }
+
+
+def inactive_dsr_terms(like: Float[Array, "B ..."]) -> dict[str, Term]:
+    """What `dsr_terms` returns while the DSR terms are off: valid for no example."""
+    nothing = jnp.zeros(like.shape[0], like.dtype)
+    return {name: Term(nothing, nothing) for name in _DSR}
+
+
+def weighted_sum(
+    terms: dict[str, Term], settings: ObjectiveSettings
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """The objective, and the metrics: every term's mean before weighting.
+
+    A term without a valid example is 0 and has no gradient.
+    """
+    metrics = {name: masked_mean(*term) for name, term in terms.items()}
+    weighted = [getattr(settings, name) * mean for name, mean in metrics.items()]
+    loss = settings.total * jnp.sum(jnp.stack(weighted))
+    return loss, {**metrics, "loss": loss}
+
+
+def _clothing_loss(
+    rendered: Array,
+    alpha: Array,
+    classes: Array,
+    weights: Array | None,
+    settings: ObjectiveSettings,
+) -> Array:
+    if settings.dsr_c_mode == "softmax":
+        return clothing_nll_loss(rendered, classes, weights)
+    return calibrated_nll_loss(rendered, alpha, classes, weights)
+
+
+def _term(values: Array, where: Float[Array, "B"] | Bool[Array, "B"]) -> Term:
+    return Term(values, where.astype(values.dtype))

@@ -1,0 +1,213 @@
+"""Batches on the devices, in an order that the seed and the step alone decide."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from tqdm import tqdm
+
+from dsr_jax.arrays import Array, Key
+from dsr_jax.body import BodyModel
+from dsr_jax.data import (
+    AugmentationSettings,
+    Batch,
+    FolderDataset,
+    FolderSettings,
+    draw_augmentation,
+    flip_example,
+    scale_channels,
+    training_batches,
+)
+from dsr_jax.data.loader import Dataset
+from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
+from dsr_jax.errors import UserError
+from dsr_jax.training.devices import BATCH_AXIS, put_batch
+from dsr_jax.training.settings import RunSettings
+
+# People of one call on one device: large enough to hide the call, small enough that
+# the first progress shows within seconds on a CPU.
+_CHUNK = 32
+
+Generate = Callable[[Key[Array, ""], BodyModel], Batch]
+
+
+class PeopleDataset:
+    """Synthetic people in memory; mirrored and recoloured as they are drawn."""
+
+    def __init__(
+        self, people: Batch, augmentation: AugmentationSettings | None = None
+    ):
+        self._people = people
+        self._augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self._people.image)
+
+    def example(
+        self, index: int, generator: np.random.Generator | None = None
+    ) -> Batch:
+        """One person without a batch axis; turned and cropped as they were made."""
+        example = jax.tree.map(lambda leaf: leaf[index], self._people)
+        if generator is None or self._augmentation is None:
+            return example
+        change = draw_augmentation(generator, self._augmentation)
+        image = scale_channels(example.image, change.channel_factors)
+        example = dataclasses.replace(example, image=image)
+        return flip_example(example) if change.flip else example
+
+
+def make_people(
+    body: BodyModel,
+    settings: SyntheticSettings,
+    seed: int,
+    split: str,
+    count: int,
+    mesh: Mesh,
+    check: Callable[[], None] = lambda: None,
+) -> Batch:
+    """`count` synthetic people of a split, in the host's memory, with a progress bar.
+
+    Args:
+      body: the body that is dressed.
+      settings: how the people look.
+      seed: of the run.
+      split: "train", "validation" or "test".
+      count: how many.
+      mesh: the devices that make them.
+      check: called between chunks; may raise to stop.
+    """
+    chunk = _CHUNK * mesh.size
+    generate = people_generator(settings, chunk, mesh)
+    key = split_key(seed, split)
+    chunks: list[Batch] = []
+    with tqdm(total=count, desc=f"{split} people", unit="person") as bar:
+        for number, start in enumerate(range(0, count, chunk)):
+            check()
+            people = generate(jax.random.fold_in(key, number), body)
+            chunks.append(jax.device_get(people))
+            bar.update(min(chunk, count - start))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
+
+
+def people_generator(settings: SyntheticSettings, count: int, mesh: Mesh) -> Generate:
+    """Compiles `(key, body) → count people`, every device making its own share."""
+
+    def share(key: Key[Array, ""], body: BodyModel) -> Batch:
+        key = jax.random.fold_in(key, jax.lax.axis_index(BATCH_AXIS))
+        return synthetic_people(key, count // mesh.size, body, settings)
+
+    return jax.jit(
+        jax.shard_map(
+            share,
+            mesh=mesh,
+            in_specs=(PartitionSpec(), PartitionSpec()),
+            out_specs=PartitionSpec(BATCH_AXIS),
+            check_vma=False,
+        )
+    )
+
+
+def training_stream(
+    settings: RunSettings,
+    body: BodyModel,
+    mesh: Mesh,
+    start_step: int,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Batch]:
+    """Endless batches on the devices, from `start_step` on.
+
+    Args:
+      settings: of the run.
+      body: dressed if the people are synthetic.
+      mesh: where the batches go.
+      start_step: a run that continues here sees what it would have seen.
+      check: called while people are made; may raise to stop.
+
+    Raises:
+      UserError: a file of a data set is missing or damaged.
+    """
+    training, data = settings.training, settings.data
+    if data.source == "synthetic" and data.pool == 0:
+        return _fresh_people(settings, body, mesh, start_step)
+    if data.source == "synthetic":
+        people = make_people(
+            body, settings.synthetic, training.seed, "train", data.pool, mesh, check
+        )
+        sources: list[tuple[Dataset, float]] = [
+            (PeopleDataset(people, settings.augmentation), 1.0)
+        ]
+    else:
+        sources = _folders(settings)
+    streams = [
+        training_batches(
+            dataset,
+            count,
+            training.seed + number,
+            start_step,
+            (jax.process_index(), jax.process_count()),
+            data.workers,
+        )
+        for number, ((dataset, _), count) in enumerate(
+            zip(
+                sources,
+                split_by_share([s for _, s in sources], training.batch_size),
+                strict=True,
+            )
+        )
+    ]
+    return (put_batch(_joined(parts), mesh) for parts in zip(*streams, strict=True))
+
+
+def split_by_share(shares: Sequence[float], batch_size: int) -> list[int]:
+    """How many examples of a batch each data set gives: largest remainders.
+
+    Raises:
+      UserError: a data set would give none.
+    """
+    exact = np.asarray(shares, np.float64) / np.sum(shares) * batch_size
+    counts = np.floor(exact).astype(int)
+    for index in np.argsort(counts - exact, kind="stable")[: batch_size - counts.sum()]:
+        counts[index] += 1
+    if counts.min() < 1:
+        raise UserError(
+            f"config key 'data.datasets': a share of {min(shares)} gives no example in "
+            f"a batch of {batch_size}; enlarge it or 'training.batch_size'"
+        )
+    return counts.tolist()
+
+
+def _fresh_people(
+    settings: RunSettings, body: BodyModel, mesh: Mesh, start_step: int
+) -> Iterator[Batch]:
+    generate = people_generator(
+        settings.synthetic, settings.training.batch_size, mesh
+    )
+    key = split_key(settings.training.seed, "train")
+    for step in itertools.count(start_step):
+        yield generate(jax.random.fold_in(key, step), body)
+
+
+def _folders(settings: RunSettings) -> list[tuple[Dataset, float]]:
+    sources: list[tuple[Dataset, float]] = []
+    for name, annotations, images, labels, share in settings.data.datasets:
+        folder = FolderSettings(
+            annotations=annotations,
+            images=images,
+            labels=labels or None,
+            resolution=settings.data.image_size,
+        )
+        try:
+            dataset = FolderDataset(folder, settings.augmentation)
+        except UserError as error:
+            raise UserError(f"data set '{name}' of 'data.datasets': {error}") from error
+        sources.append((dataset, float(share)))
+    return sources
+
+
+def _joined(parts: Sequence[Batch]) -> Batch:
+    if len(parts) == 1:
+        return parts[0]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

@@ -1,0 +1,94 @@
+"""Panels of a run: image, labels, rendered semantics, overlay and side view."""
+
+from collections.abc import Callable
+
+import cv2
+import jax
+import numpy as np
+
+from dsr_jax.arrays import Array, Float, Int, UInt8
+from dsr_jax.data import Batch
+from dsr_jax.pipeline import (
+    PipelineSettings,
+    Scene,
+    Screen,
+    predict,
+    project,
+    render_semantics,
+)
+from dsr_jax.semantics import (
+    CIHP,
+    colour_label_map,
+    grouping_by_name,
+    minimal_clothing_validity,
+)
+from dsr_jax.training.state import Network, TrainState
+from dsr_jax.visualization import overlay_body, panel, side_view
+
+_CAPTIONS = ("image", "labels", "rendered semantics", "overlay", "side view")
+# Small crops are enlarged so that the drawn body is crisp.
+_SMALLEST_SIDE = 192
+
+
+def build_panel(
+    network: Network, scene: Scene, people: Batch, settings: PipelineSettings
+) -> Callable[[TrainState], UInt8[np.ndarray, "H W 3"]]:
+    """Makes `state → panel` for fixed people, one row a person.
+
+    Args:
+      network: the regressor's static half.
+      scene: body and prior.
+      people: host arrays; few.
+      settings: how semantics are rendered.
+    """
+
+    @jax.jit
+    def look(state: TrainState, scene: Scene) -> tuple[Screen, Array, Array]:
+        prediction = predict(network.for_evaluation(state), people.image)
+        screen = project(scene.body, prediction)
+        valid = minimal_clothing_validity(people.labels)
+        raster = render_semantics(scene, screen.vertices_ndc, valid, settings)
+        return screen, prediction.camera, raster.attributes[..., 1:]
+
+    palette = class_colours(scene, settings.objective.grouping)
+    faces = np.asarray(scene.body.faces)
+
+    def draw(state: TrainState) -> UInt8[np.ndarray, "H W 3"]:
+        screen, camera, rendered = jax.device_get(look(state, scene))
+        pictures = []
+        for i, image in enumerate(people.image):
+            photo = _enlarged(image, cv2.INTER_CUBIC)
+            painted = np.rint(np.clip(rendered[i] @ palette, 0, 255)).astype(np.uint8)
+            pictures += [
+                photo,
+                _enlarged(colour_label_map(people.labels[i]), cv2.INTER_NEAREST),
+                _enlarged(painted, cv2.INTER_NEAREST),
+                overlay_body(photo, screen.vertices_ndc[i], faces),
+                side_view(
+                    screen.mesh.vertices[i],
+                    faces,
+                    screen.mesh.joints[i, 0],
+                    camera[i],
+                    (photo.shape[0], photo.shape[1]),
+                ),
+            ]
+        captions = [*_CAPTIONS, *[""] * (len(pictures) - len(_CAPTIONS))]
+        return panel(pictures, captions, columns=len(_CAPTIONS))
+
+    return draw
+
+
+def class_colours(scene: Scene, grouping: str) -> Float[np.ndarray, "C 3"]:
+    """Each class in the palette's colour of its commonest label on the body."""
+    commonness = np.asarray(scene.prior.probabilities).sum(0)
+    colours = []
+    for members in grouping_by_name(grouping).members:
+        labels: Int[np.ndarray, "M"] = np.array([CIHP.index(m) for m in members])
+        colours.append(CIHP.palette[labels[np.argmax(commonness[labels])]])
+    return np.stack(colours).astype(np.float32)
+
+
+def _enlarged(image: UInt8[np.ndarray, "h w 3"], how: int) -> UInt8[np.ndarray, "H W 3"]:
+    factor = -(-_SMALLEST_SIDE // min(image.shape[:2]))
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    return cv2.resize(image, size, interpolation=how)

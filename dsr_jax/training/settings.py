@@ -1,0 +1,202 @@
+"""A whole config as typed values: one frozen settings class a section."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
+
+from dsr_jax.body import BodyModel, load_body
+from dsr_jax.data import AugmentationSettings
+from dsr_jax.data.synthetic import SyntheticSettings
+from dsr_jax.errors import UserError, nearest
+from dsr_jax.losses import ObjectiveSettings
+from dsr_jax.pipeline import PipelineSettings, Scene
+from dsr_jax.rasterizer import RasterSettings
+from dsr_jax.regressor import RegressorSettings
+from dsr_jax.semantics import load_prior
+from dsr_jax.settings import settings_from_config
+from dsr_jax.training.optimizer import OptimizerSettings
+
+SOURCES = ("synthetic", "folder")
+
+Settings = TypeVar("Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class BodySettings:
+    """Which body; "" stands for no file."""
+
+    name: str
+    """"free", "free-lite", or the path of an SMPL .pkl or .npz."""
+    extra_regressor: str
+    """SMPL only: the 9 × 6890 regressor of the extra joints of the 49."""
+    h36m_regressor: str
+    """SMPL only: the 17 × 6890 regressor of Human3.6M's joints."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SemanticsSettings:
+    """What the surface of the body shows."""
+
+    prior: str
+    """"free", "free-lite", or a .npz or .npy file."""
+    visible_only: bool
+    """Paint only what the camera sees."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings:
+    """Where training examples come from."""
+
+    source: str
+    """"synthetic" people, or "folder": the files of `datasets`."""
+    image_size: int
+    """Side of the square crops, pixels."""
+    pool: int
+    """Synthetic people made at the start and drawn from again and again; 0 makes new
+    ones for every step."""
+    datasets: tuple[tuple[str, str, str, str, float], ...]
+    """(name, npz file, folder of images, folder of label maps or "", share of a
+    batch)."""
+    workers: int
+    """Threads that read and augment examples."""
+
+    def __post_init__(self) -> None:
+        if self.source not in SOURCES:
+            raise ValueError(
+                f"source is {self.source!r}: {nearest(self.source, SOURCES)}"
+            )
+        if min(self.image_size, self.workers) < 1 or self.pool < 0:
+            raise ValueError("image_size and workers are at least 1, pool at least 0")
+        if self.source == "folder" and not self.datasets:
+            raise ValueError("datasets is empty: name at least one for source 'folder'")
+        for entry in self.datasets:
+            if len(entry) != 5 or not float(entry[4]) > 0:
+                raise ValueError(
+                    f"datasets has {entry!r}: write (name, npz file, images, labels, "
+                    "share above 0)"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """How long, how often, and from what; an interval of 0 means never."""
+
+    seed: int
+    """Decides weights, people, order and augmentation."""
+    steps: int
+    """Steps of the whole run."""
+    batch_size: int
+    """Examples of a step, on all devices together."""
+    start_from: str
+    """Folder of an earlier run whose best weights this one starts from; "" for none."""
+    log_every: int
+    """Steps between two records of the metrics."""
+    checkpoint_every: int
+    """Steps between two checkpoints."""
+    evaluate_every: int
+    """Steps between two evaluations on the validation split."""
+    pictures_every: int
+    """Steps between two panels."""
+    pictures: int
+    """People in a panel."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "pictures"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
+        for name in ("checkpoint_every", "evaluate_every", "pictures_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Every section of a config, checked."""
+
+    training: TrainingSettings
+    data: DataSettings
+    synthetic: SyntheticSettings
+    augmentation: AugmentationSettings
+    body: BodySettings
+    semantics: SemanticsSettings
+    regressor: RegressorSettings
+    pipeline: PipelineSettings
+    optimizer: OptimizerSettings
+
+    @classmethod
+    def from_config(cls, config: ConfigDict) -> "RunSettings":
+        """Checks every section.
+
+        Raises:
+          UserError: an unknown, missing or impossible key, by its full name.
+        """
+        sections = (
+            *("training", "data", "synthetic", "augmentation", "body", "semantics"),
+            *("regressor", "rasterizer", "objective", "optimizer"),
+        )
+        for name in config:
+            if name not in sections:
+                raise UserError(
+                    f"config section '{name}' is unknown: {nearest(name, sections)}"
+                )
+        for name in sections:
+            if name not in config:
+                raise UserError(
+                    f"config lacks the section '{name}': add it (every config file names "
+                    "every section)"
+                )
+        data = _read(DataSettings, config, "data")
+        size = data.image_size
+        semantics = _read(SemanticsSettings, config, "semantics")
+        return cls(
+            training=_read(TrainingSettings, config, "training"),
+            data=data,
+            synthetic=_read(SyntheticSettings, config, "synthetic", image_size=size),
+            augmentation=_read(AugmentationSettings, config, "augmentation"),
+            body=_read(BodySettings, config, "body"),
+            semantics=semantics,
+            regressor=_read(RegressorSettings, config, "regressor"),
+            pipeline=PipelineSettings(
+                objective=_read(ObjectiveSettings, config, "objective"),
+                raster=_read(
+                    RasterSettings, config, "rasterizer", image_size=(size, size)
+                ),
+                visible_only=semantics.visible_only,
+            ),
+            optimizer=_read(OptimizerSettings, config, "optimizer"),
+        )
+
+
+def load_configured_body(settings: BodySettings) -> BodyModel:
+    """The body of a config."""
+    return load_body(
+        settings.name,
+        extra_regressor=settings.extra_regressor or None,
+        h36m_regressor=settings.h36m_regressor or None,
+    )
+
+
+def load_scene(settings: RunSettings) -> Scene:
+    """Body and prior of a config.
+
+    Raises:
+      UserError: a file is missing or damaged, or the prior is of another body.
+    """
+    body = load_configured_body(settings.body)
+    prior = load_prior(settings.semantics.prior)
+    prior.check_body(body.template.shape[0], body.faces.shape[0])
+    return Scene(body, prior)
+
+
+def _read(cls: type[Settings], config: Mapping[str, Any], name: str, **fixed) -> Settings:
+    """One section; `fixed` are fields that another section decides."""
+    section = dict(config[name])
+    for key, value in fixed.items():
+        if key in section:
+            raise UserError(
+                f"config key '{name}.{key}' is set by 'data.{key}': remove it"
+            )
+        section[key] = value
+    return settings_from_config(cls, section, name)

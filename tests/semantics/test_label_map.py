@@ -1,0 +1,182 @@
+import struct
+import zlib
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsr_jax.errors import UserError
+from dsr_jax.semantics import (
+    CIHP,
+    colour_label_map,
+    flip_label_map,
+    read_label_map,
+    write_label_map,
+)
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+
+
+@pytest.fixture
+def labels():
+    """Every label, on a map whose width is no multiple of eight."""
+    random = np.random.default_rng(0)
+    values = random.integers(0, 20, (9, 13)).astype(np.uint8)
+    values.ravel()[:20] = np.arange(20)
+    return values
+
+
+def png(samples, colour_type, depth=8, palette=None):
+    """Encodes (H, W) or (H, W, C) samples by hand, as another program might."""
+    height, width = samples.shape[:2]
+    rows = samples.reshape(height, -1)
+    if depth < 8:
+        bits = np.unpackbits(rows[..., None].astype(np.uint8), axis=-1)[..., -depth:]
+        rows = np.packbits(bits.reshape(height, -1), axis=1)
+    data = rows.astype(">u2").tobytes() if depth == 16 else rows.tobytes()
+    stride = len(data) // height
+    lines = (b"\0" + data[i * stride : (i + 1) * stride] for i in range(height))
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    chunks = [(b"IHDR", header)]
+    if palette is not None:
+        chunks.append((b"PLTE", np.asarray(palette, np.uint8).tobytes()))
+        chunks.append((b"tRNS", b"\0"))
+    chunks += [(b"IDAT", zlib.compress(b"".join(lines))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body))
+        + name
+        + body
+        + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def voc_palette(count):
+    """The bit-reversal palette of PASCAL VOC, which LIP's tools write."""
+    colours = np.zeros((count, 3), np.uint8)
+    for index in range(count):
+        for bit in range(8):
+            for channel in range(3):
+                value = index >> (3 * bit + channel) & 1
+                colours[index, channel] |= value << (7 - bit)
+    return colours
+
+
+def encodings(labels):
+    colours = CIHP.palette[labels]
+    shuffle = np.random.default_rng(1).permutation(20)
+    opaque = np.full((*labels.shape, 1), 255, np.uint8)
+    grey = labels[..., None]
+    return {
+        "index": png(labels, GREY),
+        "colour": png(colours, RGB),
+        "colour rounded": png(colours ^ 7, RGB),
+        "colour with alpha": png(np.concatenate([colours, opaque], -1), RGBA),
+        "index in three channels": png(np.repeat(grey, 3, -1), RGB),
+        "index with alpha": png(np.concatenate([grey, opaque], -1), GREY_ALPHA),
+        "palette, foreign colours": png(labels, PALETTE, palette=voc_palette(256)),
+        "palette, own colours": png(labels, PALETTE, palette=CIHP.palette),
+        "palette, own colours shuffled": png(
+            np.argsort(shuffle)[labels].astype(np.uint8),
+            PALETTE,
+            palette=CIHP.palette[shuffle],
+        ),
+    }
+
+
+@pytest.mark.parametrize("kind", encodings(np.zeros((1, 1), np.uint8)))
+def test_every_encoding_reads_the_same(tmp_path, labels, kind):
+    path = tmp_path / "labels.png"
+    path.write_bytes(encodings(labels)[kind])
+    read = read_label_map(path, labels.shape)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, labels)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_palettes_of_few_bits_keep_their_indices(tmp_path, labels, depth):
+    few = np.minimum(labels, 2**depth - 1)
+    (tmp_path / "few.png").write_bytes(png(few, PALETTE, depth, voc_palette(2**depth)))
+    # Two colours of VOC are CIHP's first two; four and more are not CIHP's.
+    np.testing.assert_array_equal(read_label_map(tmp_path / "few.png"), few)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_what_is_written_reads_back(tmp_path, labels, colour):
+    path = tmp_path / "labels.png"
+    write_label_map(path, labels, colour)
+    np.testing.assert_array_equal(read_label_map(path), labels)
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    expected = CIHP.palette[labels][..., ::-1] if colour else labels
+    np.testing.assert_array_equal(stored, expected)
+    assert [file.name for file in tmp_path.iterdir()] == ["labels.png"]
+
+
+def test_writing_refuses_foreign_labels_and_leaves_the_old_file(tmp_path, labels):
+    path = tmp_path / "labels.png"
+    write_label_map(path, labels)
+    with pytest.raises(ValueError, match="0 to 19"):
+        write_label_map(path, labels + 1)
+    np.testing.assert_array_equal(read_label_map(path), labels)
+    with pytest.raises(UserError, match="cannot write"):
+        write_label_map(tmp_path / "missing" / "labels.png", labels)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda a: png(a, GREY)[:-20], "truncated"),
+        (lambda a: png(a, GREY)[:30], "truncated"),
+        (lambda a: b"", "not a PNG"),
+        (lambda a: cv2.imencode(".jpg", a)[1].tobytes(), "not a PNG"),
+        (lambda a: bytearray(png(a, GREY)[:50]) + b"\1" + png(a, GREY)[51:], "damaged"),
+        (lambda a: png(a, GREY, 16), "16 bits"),
+        (lambda a: png(a % 2, GREY, 1), "1 bits"),
+        (lambda a: png(a + 1, GREY), "value 20"),
+        (lambda a: png(a + 1, PALETTE, palette=voc_palette(256)), "value 20"),
+        (lambda a: png(a, PALETTE, palette=voc_palette(7)), "beyond its palette"),
+        (lambda a: png(CIHP.palette[a] ^ 15, RGB), "colours of no label"),
+        (lambda a: png(a[:4], GREY), "13 x 4 pixels but its image has 13 x 9"),
+    ],
+)
+def test_bad_files_are_one_line_that_names_them(tmp_path, labels, make, complaint):
+    path = tmp_path / "bad.png"
+    path.write_bytes(bytes(make(labels)))
+    with pytest.raises(UserError, match=complaint) as caught:
+        read_label_map(path, labels.shape)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.png", "."])
+def test_missing_files_and_folders_are_one_line(tmp_path, name):
+    with pytest.raises(UserError, match="cannot read this label map"):
+        read_label_map(tmp_path / name)
+
+
+def test_blended_borders_are_refused_with_a_count(tmp_path, labels):
+    colours = CIHP.palette[labels].copy()
+    colours[2, 3] = (90, 90, 200)
+    (tmp_path / "blended.png").write_bytes(png(colours, RGB))
+    with pytest.raises(UserError, match=r"1 of 117 pixels .* \(90, 90, 200\)"):
+        read_label_map(tmp_path / "blended.png")
+
+
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
+def test_flip_mirrors_and_swaps_the_sides(labels, array):
+    swap = {14: 15, 15: 14, 16: 17, 17: 16, 18: 19, 19: 18}
+    expected = [[swap.get(int(v), int(v)) for v in row[::-1]] for row in labels]
+    flipped = flip_label_map(array(labels))
+    assert isinstance(flipped, np.ndarray) == (array is np.asarray)
+    assert flipped.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(flipped), expected)
+    pair = flip_label_map(array(np.stack([labels, labels])))
+    np.testing.assert_array_equal(np.asarray(pair[1]), expected)
+    np.testing.assert_array_equal(np.asarray(flip_label_map(flipped)), labels)
+
+
+def test_colours_of_labels(labels):
+    picture = colour_label_map(labels)
+    assert picture.shape == (9, 13, 3)
+    assert tuple(picture[0, 9]) == (0, 85, 85)

