@@ -83,7 +83,7 @@ SCENES = {
 
 
 def padded(scene: str) -> tuple[np.ndarray, np.ndarray]:
-    """The scene with as many vertices and faces as the largest, so that all compile once.
+    """The scene with as many vertices and faces as the largest, so all compile once.
 
     Spare vertices lie at the screen's centre; spare faces are the degenerate (0, 0, 0).
     """

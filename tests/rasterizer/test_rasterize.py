@@ -10,7 +10,7 @@ import pytest
 
 from dsr_jax.rasterizer import RasterSettings, rasterize
 from tests.rasterizer.brute_force import brute_force
-from tests.rasterizer.scenes import SCENES, attributes_for
+from tests.rasterizer.scenes import SCENES, attributes_for, padded
 
 IMPLEMENTATIONS = ("dense", "tiled")
 DSR = RasterSettings(image_size=(9, 14), sigma=1e-3, background=0.2)
@@ -33,23 +33,60 @@ DENSE_OPTIONS = {
 }
 
 
-def draw(scene, settings, implementation, per_vertex=True, dtype=jnp.float64):
-    vertices, faces = SCENES[scene]
-    count = len(vertices) if per_vertex else len(faces)
-    attributes = attributes_for(count)
+@functools.cache
+def compiled(settings, implementation, per_vertex=True):
     kind = "vertex_attributes" if per_vertex else "face_attributes"
-    raster = rasterize(
-        jnp.asarray(vertices, dtype),
-        jnp.asarray(faces),
-        settings,
-        **{kind: jnp.asarray(attributes, dtype)},
-        implementation=implementation,
+
+    @jax.jit
+    def render(vertices, faces, attributes):
+        return rasterize(
+            vertices,
+            faces,
+            settings,
+            **{kind: attributes},
+            implementation=implementation,
+        )
+
+    return render
+
+
+def draw(scene, settings, implementation, per_vertex=True, dtype=jnp.float64):
+    vertices, faces = padded(scene)
+    attributes = attributes_for(len(vertices) if per_vertex else len(faces))
+    raster = compiled(settings, implementation, per_vertex)(
+        jnp.asarray(vertices, dtype), jnp.asarray(faces), jnp.asarray(attributes, dtype)
     )
     return raster, brute_force(vertices, faces, settings, attributes, per_vertex)
 
 
+@functools.cache
+def compiled_loss(implementation, per_vertex=True):
+    """A fixed random functional of the image: loss(vertices, attributes, faces)."""
+    weights = np.random.default_rng(3).normal(size=(*DSR.image_size, 4))
+    render = compiled(DSR, implementation, per_vertex)
+
+    def loss(vertices, attributes, faces):
+        raster = render(vertices, faces, attributes)
+        image = jnp.concatenate([raster.attributes, raster.alpha[..., None]], -1)
+        return jnp.sum(image * jnp.asarray(weights, image.dtype))
+
+    return jax.jit(loss), jax.jit(jax.grad(loss, (0, 1)))
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 class TestEveryImplementation:
+    def test_no_faces(self, implementation):
+        vertices, faces = SCENES["empty"]
+        raster = rasterize(
+            jnp.asarray(vertices, jnp.float32),
+            jnp.asarray(faces),
+            DSR,
+            vertex_attributes=jnp.ones((3, 2)),
+            implementation=implementation,
+        )
+        np.testing.assert_allclose(raster.attributes, 0.2)
+        np.testing.assert_array_equal(raster.alpha, 0)
+
     @pytest.mark.parametrize("scene", SCENES)
     def test_agrees_with_brute_force(self, scene, implementation, float64):
         raster, (image, alpha) = draw(scene, DSR, implementation)
@@ -78,27 +115,12 @@ class TestEveryImplementation:
     @pytest.mark.parametrize("per_vertex", [True, False])
     def test_derivatives(self, scene, per_vertex, implementation, float64):
         """Against central differences along random directions, x, y and z alike."""
-        vertices, faces = SCENES[scene]
-        count = len(vertices) if per_vertex else len(faces)
-        attributes = attributes_for(count)
-        kind = "vertex_attributes" if per_vertex else "face_attributes"
-        rng = np.random.default_rng(3)
-        weights = rng.normal(size=(*DSR.image_size, 4))
-
-        @jax.jit
-        def loss(vertices, attributes):
-            raster = rasterize(
-                vertices,
-                jnp.asarray(faces),
-                DSR,
-                **{kind: attributes},
-                implementation=implementation,
-            )
-            image = jnp.concatenate([raster.attributes, raster.alpha[..., None]], -1)
-            return jnp.sum(image * weights)
-
+        vertices, faces = padded(scene)
+        attributes = attributes_for(len(vertices) if per_vertex else len(faces))
+        rng = np.random.default_rng(5)
+        loss, gradient = compiled_loss(implementation, per_vertex)
         point = (jnp.asarray(vertices), jnp.asarray(attributes))
-        gradient = jax.grad(loss, (0, 1))(*point)
+        exact = gradient(*point, jnp.asarray(faces))
         for axis in range(4):
             step_v, step_a = np.zeros_like(vertices), np.zeros_like(attributes)
             if axis < 3:
@@ -106,31 +128,22 @@ class TestEveryImplementation:
             else:
                 step_a[:] = rng.normal(size=attributes.shape)
             h = 1e-7
-            numeric = (
-                loss(point[0] + h * step_v, point[1] + h * step_a)
-                - loss(point[0] - h * step_v, point[1] - h * step_a)
-            ) / (2 * h)
-            exact = jnp.sum(gradient[0] * step_v) + jnp.sum(gradient[1] * step_a)
-            np.testing.assert_allclose(exact, numeric, rtol=1e-5, atol=1e-6)
+            ahead, behind = (
+                loss(point[0] + e * step_v, point[1] + e * step_a, jnp.asarray(faces))
+                for e in (h, -h)
+            )
+            along = jnp.sum(exact[0] * step_v) + jnp.sum(exact[1] * step_a)
+            numeric = (ahead - behind) / (2 * h)
+            np.testing.assert_allclose(along, numeric, rtol=1e-5, atol=1e-6)
 
     @pytest.mark.parametrize(
         "scene", ["degenerate", "behind", "across", "far", "empty"]
     )
     def test_what_draws_nothing_has_no_gradient(self, scene, implementation):
-        vertices, faces = SCENES[scene]
+        vertices, faces = padded(scene)
         attributes = jnp.asarray(attributes_for(len(vertices)), jnp.float32)
-
-        def loss(vertices):
-            raster = rasterize(
-                vertices,
-                jnp.asarray(faces),
-                DSR,
-                vertex_attributes=attributes,
-                implementation=implementation,
-            )
-            return jnp.sum(raster.attributes) + jnp.sum(raster.alpha)
-
-        gradient = jax.grad(loss)(jnp.asarray(vertices, jnp.float32))
+        point = (jnp.asarray(vertices, jnp.float32), attributes, jnp.asarray(faces))
+        gradient, _ = compiled_loss(implementation)[1](*point)
         assert np.isfinite(gradient).all()
         nothing = {"degenerate": slice(3, None), "behind": slice(3, 6)}
         nothing |= {"across": slice(3, 6), "empty": slice(0, None)}
