@@ -14,8 +14,6 @@ import pathlib
 import time
 
 import numpy as np
-
-from dsr_jax.body.skeleton import JOINT_NAMES
 from free_body.decimation import Decimation
 from free_body.landmarks import h36m17_rows, joints49_rows, surface_points
 from free_body.makehuman import MakeHuman, read_makehuman
@@ -30,6 +28,8 @@ from free_body.regressors import fit_joint_regressor
 from free_body.rig import joint_positions, skinning_weights, straighten
 from free_body.shape_space import ShapeSpace, fit_shape_space
 from free_body.surface import outer_surface
+
+from dsr_jax.body.skeleton import JOINT_NAMES
 
 PROVENANCE = (
     "Derived from the MakeHuman base mesh, shape targets and rig as shipped in "
@@ -91,7 +91,7 @@ def main() -> None:
 def coarse_meshes(
     source: MakeHuman, mean: np.ndarray, weights: np.ndarray
 ) -> tuple[CoarseMesh, CoarseMesh]:
-    """The full and the lite mesh; the lite one keeps some of the full one's vertices."""
+    """The full and the lite mesh; the lite one keeps a part of the full one's vertices."""
     faces = outer_surface(source, mean, weights[:, JOINT_NAMES.index("head")] > 0.5)
     points = surface_points(source, mean, np.unique(faces))
     decimation = Decimation(mean, faces, source.mirror, importance(weights, points))

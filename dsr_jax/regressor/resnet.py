@@ -18,8 +18,7 @@ from dsr_jax.regressor.convolution import Convolution, max_pool
 _NORM_MOMENTUM = 0.9
 _NORM_EPSILON = 1e-5
 
-# Channels and first stride of the four stages.
-_STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
+_STEM_CHANNELS = 64
 
 
 def batch_norm(channels: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm:
@@ -38,9 +37,9 @@ def batch_norm(channels: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm
     )
 
 
-def _keep_dtypes(arrays, dtype=None):
+def _keep_dtypes(arrays, /, *, dtype=None, inexact=True):
     """Leaves the statistics as they are: Flax would round them to the result's type."""
-    del dtype
+    del dtype, inexact
     return arrays
 
 
@@ -115,6 +114,22 @@ class Bottleneck(_Block):
         return jax.nn.relu(y + self._shortcut(x))
 
 
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck],
+    inputs: int,
+    width: int,
+    depth: int,
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+) -> nnx.List:
+    """`depth` blocks of one width; the first halves the image where widths change."""
+    stride = 1 if width == _STEM_CHANNELS else 2
+    blocks = [block(inputs, width, stride, dtype, rngs)]
+    for _ in range(depth - 1):
+        blocks.append(block(width * block.expansion, width, 1, dtype, rngs))
+    return nnx.List(blocks)
+
+
 class ResNet(nnx.Module):
     """Four stages of residual blocks between a strided stem and a global average."""
 
@@ -125,19 +140,14 @@ class ResNet(nnx.Module):
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        self.conv1 = Convolution(3, _STAGES[0][0], 7, 2, dtype, rngs)
-        self.bn1 = batch_norm(_STAGES[0][0], dtype, rngs)
-        inputs = _STAGES[0][0]
-        for i, ((width, stride), depth) in enumerate(
-            zip(_STAGES, depths, strict=True), start=1
-        ):
-            blocks = []
-            for j in range(depth):
-                step = stride if j == 0 else 1
-                blocks.append(block(inputs, width, step, dtype, rngs))
-                inputs = width * block.expansion
-            setattr(self, f"layer{i}", nnx.List(blocks))
-        self.features = inputs
+        wider = block.expansion
+        self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype, rngs)
+        self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
+        self.layer1 = _stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
+        self.layer2 = _stage(block, 64 * wider, 128, depths[1], dtype, rngs)
+        self.layer3 = _stage(block, 128 * wider, 256, depths[2], dtype, rngs)
+        self.layer4 = _stage(block, 256 * wider, 512, depths[3], dtype, rngs)
+        self.features = 512 * wider
 
     def __call__(self, image: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
         """Features of normalised images of any size, averaged over space in float32."""

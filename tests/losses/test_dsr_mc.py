@@ -7,7 +7,6 @@ from jax.test_util import check_grads
 
 from dsr_jax.losses import minimal_clothing_loss, soft_distance_loss, soft_iou_loss
 
-
 soft_iou = jax.jit(soft_iou_loss)
 soft_distance = jax.jit(soft_distance_loss)
 

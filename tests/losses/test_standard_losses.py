@@ -86,7 +86,7 @@ def test_camera_loss_is_the_square_of_the_exponential(float64):
 
 
 def test_camera_loss_of_a_negative_scale_is_finite_and_downhill():
-    scale = jnp.asarray([-1e6, -4.5, -0.1, 0.0, 1e-7, 0.5, 20.0], jnp.float32)
+    scale = jnp.asarray([-1e6, -4.5, -0.1, 0.0, 1e-7, 0.5, 2.0], jnp.float32)
     camera = jnp.zeros((7, 3)).at[:, 0].set(scale)
     loss = camera_loss(camera)
     slope = jax.grad(lambda c: jnp.sum(camera_loss(c)))(camera)

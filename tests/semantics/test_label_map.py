@@ -121,6 +121,10 @@ def test_writing_refuses_foreign_labels_and_leaves_the_old_file(tmp_path, labels
     np.testing.assert_array_equal(read_label_map(path), labels)
     with pytest.raises(UserError, match="cannot write"):
         write_label_map(tmp_path / "missing" / "labels.png", labels)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        write_label_map(tmp_path / "folder", labels)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["folder", "labels.png"]
 
 
 @pytest.mark.parametrize(

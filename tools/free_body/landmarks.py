@@ -51,16 +51,19 @@ def surface_points(
       vertices: (N, 3) a symmetric person in the A-pose.
       candidates: indices of the vertices on the outer surface.
     """
-    x, y, z = vertices.T
+    _, y, z = vertices.T
     middle = candidates[source.mirror[candidates] == candidates]
-    left = {
+    left: dict[str, tuple[int, ...]] = {
         "eye": _eye(source, vertices, candidates),
         "ear": (_ear(source, vertices, candidates),),
         "big_toe": (_most(z, _moved_by(source, candidates, "toe1-2.L")),),
         "small_toe": (_most(z, _moved_by(source, candidates, "toe5-3.L")),),
         "heel": (_most(-z - y / 2, _moved_by(source, candidates, "foot.L")),),
     }
-    points = {"nose": (_most(z, middle),), "head_top": (_most(y, middle),)}
+    points: dict[str, tuple[int, ...]] = {
+        "nose": (_most(z, middle),),
+        "head_top": (_most(y, middle),),
+    }
     for name, ids in left.items():
         points[f"left_{name}"] = ids
         points[f"right_{name}"] = tuple(int(i) for i in source.mirror[list(ids)])

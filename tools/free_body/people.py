@@ -78,17 +78,16 @@ def _modifier_targets() -> dict[str, tuple[str, ...]]:
 def sample_people(random: np.random.Generator, count: int) -> dict[str, np.ndarray]:
     """Values (count,) of every term: how much each person is female, heavy and so on.
 
-    Weight and muscle are uniform over all that MakeHuman offers, so that thin, heavy
-    and muscular are as common as average; height is narrow, since genders, ages and
-    leg and torso lengths spread it further.
+    Height is narrow, since genders, ages and leg and torso lengths spread it further.
     """
+    muscle, weight = _builds(random, count)
     values = {
         **_pair(_two_peaks(random, count), *_GENDERS),
         **_pair(random.beta(1, 2.5, count), *_AGES),
-        **_pair(random.beta(16, 24, count), *_HEIGHTS),
+        **_pair(random.beta(24, 34, count), *_HEIGHTS),
         **_pair(random.beta(3, 3, count), *_PROPORTIONS),
-        **_triple(random.uniform(0, 1, count), "muscle"),
-        **_triple(random.uniform(0, 1, count), "weight"),
+        **_triple(muscle, "muscle"),
+        **_triple(weight, "weight"),
         **_triple(random.beta(3, 3, count), "cup"),
     }
     values |= dict(zip(_ORIGINS, random.dirichlet([1, 1, 1], count).T, strict=True))
@@ -97,6 +96,20 @@ def sample_people(random: np.random.Generator, count: int) -> dict[str, np.ndarr
         values[f"{modifier}-incr"] = np.maximum(amount, 0)
         values[f"{modifier}-decr"] = np.maximum(-amount, 0)
     return values
+
+
+def _builds(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Muscle and weight: a third heavy, a third muscular, a third anything.
+
+    MakeHuman's weight means fat only where muscle is low, and bulk where it is high, so
+    that independent values would make both rare and the mean body slim.
+    """
+    build = random.integers(3, size=count)
+    low, high = random.beta(1, 4, (2, count)), random.beta(4, 1, (2, count))
+    anything = random.uniform(0, 1, (2, count))
+    muscle = np.choose(build, [low[0], high[0], anything[0]])
+    weight = np.choose(build, [high[1], anything[1], anything[1]])
+    return muscle, weight
 
 
 def _two_peaks(random: np.random.Generator, count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """MakeHuman's 163 bones as SMPL's 24 joints, and its A-pose as a T-pose."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -73,12 +74,12 @@ def skinning_weights(source: MakeHuman) -> np.ndarray:
 
 
 def _joint_of(bone: str) -> str:
-    name, side = re.fullmatch(r"(.*?)(\.[LR])?", bone).groups()
+    side = {".L": "left", ".R": "right"}.get(bone[-2:])
     for prefix, joint in _LIMB_BONES:
-        if side and name.startswith(prefix):
-            return {".L": "left_", ".R": "right_"}[side] + joint
+        if side and bone.startswith(prefix):
+            return f"{side}_{joint}"
     for pattern, joint in _TRUNK_BONES:
-        if re.match(pattern, name):
+        if re.match(pattern, bone):
             return joint
     return "head"
 
@@ -117,7 +118,7 @@ def straighten(
             straight[joint] = straight[parent] + rotations[parent] @ bone
     back = rotations.transpose(0, 2, 1)
     shift = joints - np.einsum("jab,jb->ja", back, straight)
-    blended = np.einsum("vj,jab->vab", weights, back)
+    blended = (weights @ back.reshape(-1, 9)).reshape(-1, 3, 3)
     offsets = vertices - weights @ shift
     return np.linalg.solve(blended, offsets[..., None])[..., 0], straight
 
@@ -144,9 +145,9 @@ def _rotation_about_z(angle: float) -> np.ndarray:
     return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
 
-def _rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _rotation_between(start: np.ndarray, end: Sequence[float]) -> np.ndarray:
     """The shortest rotation from one direction to another, less than half a turn."""
-    start, end = start / np.linalg.norm(start), end / np.linalg.norm(end)
-    x, y, z = np.cross(start, end)
+    a, b = (np.asarray(d) / np.linalg.norm(d) for d in (start, end))
+    x, y, z = np.cross(a, b)
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + start @ end)
+    return np.eye(3) + cross + cross @ cross / (1 + a @ b)

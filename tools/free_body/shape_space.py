@@ -29,7 +29,7 @@ class ShapeSpace:
 
 
 def fit_shape_space(people: np.ndarray, faces: np.ndarray) -> ShapeSpace:
-    """Principal components of people (N, V, 3); a positive one makes the body larger."""
+    """Principal components of people (N, V, 3); a positive one adds volume."""
     mean = people.mean(0)
     offsets = (people - mean).reshape(len(people), -1)
     _, singular, components = np.linalg.svd(offsets, full_matrices=False)

@@ -99,18 +99,19 @@ def _patches(faces: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
     for face in index:
         for edge in _edges(faces[face]):
             by_edge.setdefault(edge, []).append(int(face))
-    neighbours: dict[int, set[int]] = {int(face): set() for face in index}
+    neighbours: dict[int, set[int]] = {face: set() for face in index.tolist()}
     for sharing in by_edge.values():
         for a, b in itertools.permutations(sharing, 2):
             neighbours[a].add(b)
     groups = []
     while neighbours:
-        group, frontier = [], [next(iter(neighbours))]
+        group: list[int] = []
+        frontier = [next(iter(neighbours))]
         while frontier:
-            face = frontier.pop()
-            if face in neighbours:
-                group.append(face)
-                frontier.extend(neighbours.pop(face))
+            reached = frontier.pop()
+            if reached in neighbours:
+                group.append(reached)
+                frontier.extend(neighbours.pop(reached))
         groups.append(np.array(group))
     return groups
 
@@ -144,7 +145,7 @@ def _best_ear(
     best, shortest = -1, np.inf
     for ear in range(len(hole)):
         ends = sorted((hole[ear - 1], hole[(ear + 1) % len(hole)]))
-        length = np.linalg.norm(vertices[ends[0]] - vertices[ends[1]])
+        length = float(np.linalg.norm(vertices[ends[0]] - vertices[ends[1]]))
         if length < shortest and (ends[0], ends[1]) not in taken:
             best, shortest = ear, length
     return best

@@ -1,0 +1,17 @@
+"""Synthetic clothed people: images, clothing labels, joints and body parameters."""
+
+from dsr_jax.data.synthetic.generator import (
+    SPLITS,
+    split_key,
+    synthetic_people,
+    synthetic_views,
+)
+from dsr_jax.data.synthetic.settings import SyntheticSettings
+
+__all__ = [
+    "SPLITS",
+    "SyntheticSettings",
+    "split_key",
+    "synthetic_people",
+    "synthetic_views",
+]

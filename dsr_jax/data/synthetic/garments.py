@@ -124,7 +124,7 @@ def cloth_offsets(surface: Surface, outfit: Outfit) -> Float[Array, "V 3"]:
     thickness = _thickness(points, outfit, marks, inside)
     total = sum(inside[name] * thickness[name] for name in thickness)
     brim = _brim(points, outfit, marks, margin["hat"])
-    level = surface.cloth_normals * jnp.array([1.0, 0.0, 1.0])
+    level = surface.cloth_normals.at[:, 1].set(0)
     return total[:, None] * surface.cloth_normals + brim[:, None] * level
 
 

@@ -1,0 +1,223 @@
+"""Batches of synthetic clothed people, made on the fly.
+
+    key → person (shape, pose, outfit, colours) → dressed vertices → camera
+        → visible faces → labels and light at every sample → image, labels, joints
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from dsr_jax.arrays import Array, Float, Key, UInt8
+from dsr_jax.body import BodyModel, body_joints
+from dsr_jax.camera import project_weak_to_ndc
+from dsr_jax.data.batch import Batch
+from dsr_jax.data.synthetic.hanging import tube_faces
+from dsr_jax.data.synthetic.lighting import sample_light
+from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
+from dsr_jax.data.synthetic.picture import compose, draw_person, interpolate
+from dsr_jax.data.synthetic.settings import SyntheticSettings
+from dsr_jax.data.synthetic.surface import Surface, survey
+from dsr_jax.data.synthetic.views import (
+    Occluder,
+    covered,
+    sample_camera,
+    sample_occluder,
+    sample_orientation,
+)
+from dsr_jax.errors import UserError, nearest
+from dsr_jax.numerics import geometry_einsum
+from dsr_jax.rasterizer import visible_faces
+
+SPLITS = ("train", "validation", "test")
+
+Backgrounds = UInt8[Array, "N h w 3"]
+
+
+def split_key(seed: int, split: str, index: int | Array = 0) -> Key[Array, ""]:
+    """The key of batch `index` of a split; no two splits share one.
+
+    Raises:
+      UserError: an unknown split.
+    """
+    if split not in SPLITS:
+        raise UserError(f"split '{split}' is unknown: {nearest(split, SPLITS)}")
+    key = jax.random.fold_in(jax.random.key(seed), SPLITS.index(split))
+    return jax.random.fold_in(key, index)
+
+
+@functools.partial(jax.jit, static_argnames=("count", "settings"))
+def synthetic_people(
+    key: Key[Array, ""],
+    count: int,
+    model: BodyModel,
+    settings: SyntheticSettings,
+    backgrounds: Backgrounds | None = None,
+) -> Batch:
+    """Makes `count` people, each seen once.
+
+    Args:
+      key: the same key gives the same batch.
+      count: how many.
+      model: who they are; it needs the joint sets `joints49` and `gt24`.
+      settings: how they look.
+      backgrounds: images to cut backgrounds from, RGB; procedural ones without.
+
+    Returns:
+      A batch whose body parameters, camera, joints and labels are exact. A keypoint
+      has confidence 0 outside the crop or behind an object, 1 elsewhere, even if the
+      person's own body hides it.
+    """
+    batch, _ = _views(key, count, 1, model, settings, backgrounds)
+    return batch
+
+
+@functools.partial(jax.jit, static_argnames=("count", "views", "settings"))
+def synthetic_views(
+    key: Key[Array, ""],
+    count: int,
+    views: int,
+    model: BodyModel,
+    settings: SyntheticSettings,
+    backgrounds: Backgrounds | None = None,
+) -> tuple[Batch, Float[Array, "N V 3"]]:
+    """Makes `count` people, each seen from `views` directions in the same clothes.
+
+    Returns:
+      A batch of count · views, the views of a person next to each other, and the NDC
+      vertices of the naked body in each.
+    """
+    return _views(key, count, views, model, settings, backgrounds)
+
+
+def _views(
+    key: Key[Array, ""],
+    count: int,
+    views: int,
+    model: BodyModel,
+    settings: SyntheticSettings,
+    backgrounds: Backgrounds | None,
+) -> tuple[Batch, Float[Array, "N V 3"]]:
+    surface = survey(model)
+    rest_joints = geometry_einsum("jv,vc->jc", model.joint_regressor, model.template)
+    people_key, views_key = jax.random.split(key)
+    people = jax.vmap(sample_person, in_axes=(0, None, None))(
+        jax.random.split(people_key, count), rest_joints, settings
+    )
+    people = jax.tree.map(lambda leaf: jnp.repeat(leaf, views, axis=0), people)
+    view_keys = jax.random.split(views_key, count * views)
+
+    def photograph(chunk: tuple[Person, Array]) -> tuple[Batch, Array]:
+        return _photograph(*chunk, model, surface, settings, backgrounds)
+
+    return _in_chunks(photograph, (people, view_keys), settings.people_at_once)
+
+
+def _in_chunks(function, inputs, size: int):
+    """Applies a batched function to chunks of the leading axis, one after another."""
+    total = len(jax.tree.leaves(inputs)[0])
+    if total <= size:
+        return function(inputs)
+    whole = total - total % size
+    chunks = jax.tree.map(
+        lambda leaf: leaf[:whole].reshape(-1, size, *leaf.shape[1:]), inputs
+    )
+    done = jax.lax.map(function, chunks)
+    done = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), done)
+    if whole == total:
+        return done
+    rest = function(jax.tree.map(lambda leaf: leaf[whole:], inputs))
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), done, rest)
+
+
+def _photograph(
+    people: Person,
+    view_keys: Key[Array, "B"],
+    model: BodyModel,
+    surface: Surface,
+    settings: SyntheticSettings,
+    backgrounds: Backgrounds | None,
+) -> tuple[Batch, Float[Array, "B V 3"]]:
+    """One view of each of a batch of people."""
+    keys = jax.vmap(lambda k: jax.random.split(k, 5))(view_keys)
+    turned = _orient(keys[:, 0], people, settings)
+    with jax.named_scope("dress"):
+        dressed = dress(model, surface, people, turned)
+    camera = jax.vmap(sample_camera, in_axes=(0, 0, None))(
+        keys[:, 1], dressed.mesh.joints, settings
+    )
+    occluder = jax.vmap(sample_occluder, in_axes=(0, None))(keys[:, 2], settings)
+    with jax.named_scope("draw"):
+        image, labels = _draw(
+            keys[:, 3:], people, dressed, camera, occluder, model, surface, settings,
+            backgrounds,
+        )
+    batch = Batch(
+        image=image,
+        labels=labels,
+        has_labels=jnp.ones(len(camera)),
+        keypoints_ndc=_keypoints(model, dressed, camera, occluder),
+        joints=_with_confidence(body_joints(model, dressed.mesh, "gt24")),
+        pose=turned,
+        betas=people.betas,
+        has_body=jnp.ones(len(camera)),
+        camera=camera,
+    )
+    return batch, project_weak_to_ndc(dressed.mesh.vertices, camera)
+
+
+def _orient(
+    keys: Key[Array, "B"], people: Person, settings: SyntheticSettings
+) -> Float[Array, "B 24 3 3"]:
+    orientation = jax.vmap(sample_orientation, in_axes=(0, None))(keys, settings)
+    root = geometry_einsum("bij,bjk->bik", orientation, people.pose[:, 0])
+    return people.pose.at[:, 0].set(root)
+
+
+def _draw(
+    keys: Key[Array, "B 2"],
+    people: Person,
+    dressed: Dressed,
+    camera: Float[Array, "B 3"],
+    occluder: Occluder,
+    model: BodyModel,
+    surface: Surface,
+    settings: SyntheticSettings,
+    backgrounds: Backgrounds | None,
+) -> tuple[UInt8[Array, "B H H 3"], UInt8[Array, "B H H"]]:
+    """Image and label map of each person."""
+    body_faces = model.faces.shape[0]
+    faces = jnp.concatenate([model.faces, tube_faces(model.template.shape[0])])
+    samples = settings.image_size * settings.supersampling
+    hit = visible_faces(
+        project_weak_to_ndc(dressed.vertices, camera), faces, (samples, samples)
+    )
+    light = jax.vmap(sample_light, in_axes=(0, None))(keys[:, 0], settings)
+
+    def one(key, face, barycentric, points, normals, person, light, occluder):
+        seen = interpolate(face, barycentric, faces, points, normals, body_faces)
+        colour, labels = draw_person(
+            seen, person.outfit, person.appearance, light, surface.landmarks
+        )
+        return compose(key, colour, labels, face >= 0, occluder, settings, backgrounds)
+
+    return jax.vmap(one)(
+        keys[:, 1], hit.face, hit.barycentric, dressed.points, dressed.normals, people,
+        light, occluder,
+    )
+
+
+def _keypoints(
+    model: BodyModel, dressed: Dressed, camera: Array, occluder: Occluder
+) -> Float[Array, "B 49 3"]:
+    """The 49 keypoints in NDC, with confidence 1 where a viewer can place them."""
+    joints = body_joints(model, dressed.mesh, "joints49")
+    x, y, _ = jnp.moveaxis(project_weak_to_ndc(joints, camera), -1, 0)
+    hidden = jax.vmap(covered)(occluder, x, y)
+    inside = jnp.maximum(jnp.abs(x), jnp.abs(y)) < 1
+    return jnp.stack([x, y, (inside & ~hidden).astype(x.dtype)], axis=-1)
+
+
+def _with_confidence(joints: Float[Array, "B J 3"]) -> Float[Array, "B J 4"]:
+    return jnp.concatenate([joints, jnp.ones_like(joints[..., :1])], axis=-1)

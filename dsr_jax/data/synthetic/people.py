@@ -1,0 +1,112 @@
+"""From a person's description to dressed vertices in camera axes."""
+
+import dataclasses
+import typing
+
+import jax
+import jax.numpy as jnp
+
+from dsr_jax.arrays import Array, Float, Key
+from dsr_jax.body import BodyMesh, BodyModel, BodyParams, pose_body
+from dsr_jax.data.synthetic.appearance import Appearance, sample_appearance
+from dsr_jax.data.synthetic.garments import cloth_offsets
+from dsr_jax.data.synthetic.hanging import hang
+from dsr_jax.data.synthetic.outfits import Outfit, sample_outfit
+from dsr_jax.data.synthetic.poses import sample_pose
+from dsr_jax.data.synthetic.settings import SyntheticSettings
+from dsr_jax.data.synthetic.skeleton import world_rotations
+from dsr_jax.data.synthetic.surface import Points, Surface
+from dsr_jax.numerics import geometry_einsum
+
+# Loose cloth sinks by this fraction of its distance from the skin where it hangs free.
+_SAG = 0.5
+# Metres of cloth from which on the body's own relief no longer shows.
+_HIDES_RELIEF = 0.012
+
+
+@typing.no_type_check
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Who is seen, however they are photographed."""
+
+    pose: Float[Array, "24 3 3"]
+    """pose[0] in upright body axes."""
+    betas: Float[Array, "10"]
+    outfit: Outfit
+    appearance: Appearance
+
+
+@typing.no_type_check
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Dressed:
+    """A posed person in clothes: the body's vertices, then those of hanging cloth."""
+
+    mesh: BodyMesh
+    """The naked body."""
+    vertices: Float[Array, "*batch D 3"]
+    """Metres, camera axes."""
+    normals: Float[Array, "*batch D 3"]
+    points: Points
+    """Surface coordinates, (*batch, D) each."""
+
+
+def sample_person(
+    key: Key[Array, ""], rest_joints: Float[Array, "24 3"], settings: SyntheticSettings
+) -> Person:
+    """Draws a body shape, a pose, an outfit and its colours."""
+    k = jax.random.split(key, 4)
+    limit = settings.shape_limit
+    betas = settings.shape_spread * jax.random.normal(k[0], (10,))
+    return Person(
+        pose=sample_pose(k[1], rest_joints, settings),
+        betas=jnp.clip(betas, -limit, limit),
+        outfit=sample_outfit(k[2], settings),
+        appearance=sample_appearance(k[3], settings),
+    )
+
+
+def dress(
+    model: BodyModel,
+    surface: Surface,
+    person: Person,
+    pose: Float[Array, "B 24 3 3"],
+) -> Dressed:
+    """Poses and dresses a batch of people.
+
+    Args:
+      model: the body.
+      surface: of that body.
+      person: a batch; its own pose is not used.
+      pose: with the global orientation to camera axes.
+    """
+    mesh = pose_body(model, BodyParams(pose=pose, betas=person.betas))
+    rotations = world_rotations(pose)
+    turns = geometry_einsum("vj,bjac->bvac", model.skinning_weights, rotations)
+    offsets = jax.vmap(cloth_offsets, in_axes=(None, 0))(surface, person.outfit)
+    distance = jnp.linalg.norm(offsets, axis=-1, keepdims=True)
+    hidden = jnp.clip(distance / _HIDES_RELIEF, 0, 1)
+    bare, cloth = surface.normals[None], surface.cloth_normals[None]
+    rest_normals = bare + hidden * (cloth - bare)
+    normals = geometry_einsum("bvac,bvc->bva", turns, rest_normals)
+    pushed = geometry_einsum("bvac,bvc->bva", turns, offsets)
+    # Camera y points down: cloth on the underside of a limb hangs away from it.
+    sag = _SAG * distance[..., 0] * jnp.clip(normals[..., 1], 0, 1)
+    clothed = mesh.vertices + pushed.at[..., 1].add(sag)
+    tube = jax.vmap(hang, in_axes=(0, 0, None, 0))(
+        clothed, rotations, surface, person.outfit
+    )
+    points = jax.tree.map(
+        lambda own, hung: jnp.concatenate(
+            [jnp.broadcast_to(own[None], clothed.shape[:2]), hung], axis=1
+        ),
+        surface.points,
+        tube.points,
+    )
+    return Dressed(
+        mesh=mesh,
+        vertices=jnp.concatenate([clothed, tube.vertices], axis=1),
+        normals=jnp.concatenate([normals, tube.normals], axis=1),
+        points=points,
+    )

@@ -1,0 +1,92 @@
+"""The mean body and camera from which the regressor's iterations start."""
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dsr_jax.arrays import Array, Float
+from dsr_jax.errors import UserError
+from dsr_jax.rotations import matrix_to_rotation_6d
+
+JOINT_COUNT = 24
+SHAPE_COUNT = 10
+
+# The scale and position of a person who fills SPIN's crop (`smpl_mean_params.npz`).
+_MEAN_CAMERA = (0.9, 0.0, 0.0)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class MeanParameters:
+    """One body and one camera."""
+
+    rotation_6d: Float[Array, "24 6"]
+    """Joint rotations, the first one to camera axes; see `dsr_jax.rotations`."""
+    betas: Float[Array, "10"]
+    """Shape coefficients."""
+    camera: Float[Array, "3"]
+    """Weak-perspective camera [s, tx, ty] of the crop."""
+
+
+def default_mean_parameters() -> MeanParameters:
+    """The rest pose of the mean shape, upright, facing a camera that sees all of it.
+
+    Upright in camera axes, whose y points down, is half a turn about x.
+    """
+    rotations = np.tile(np.eye(3, dtype=np.float32), (JOINT_COUNT, 1, 1))
+    rotations[0] = np.diag([1.0, -1.0, -1.0])
+    return MeanParameters(
+        rotation_6d=matrix_to_rotation_6d(jnp.asarray(rotations)),
+        betas=jnp.zeros(SHAPE_COUNT, jnp.float32),
+        camera=jnp.asarray(_MEAN_CAMERA, jnp.float32),
+    )
+
+
+def load_mean_parameters(path: str | os.PathLike[str]) -> MeanParameters:
+    """Reads `smpl_mean_params.npz`: `pose` (144,) as 6D, `shape` (10,), `cam` (3,).
+
+    Raises:
+      UserError: the file is missing, is not an npz, or lacks one of the arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give a smpl_mean_params.npz") from error
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a readable npz ({error}); give a smpl_mean_params.npz"
+        ) from error
+    return MeanParameters(
+        rotation_6d=_read(arrays, "pose", (JOINT_COUNT, 6), path),
+        betas=_read(arrays, "shape", (SHAPE_COUNT,), path),
+        camera=_read(arrays, "cam", (3,), path),
+    )
+
+
+def _read(
+    arrays: Mapping[str, np.ndarray],
+    name: str,
+    shape: tuple[int, ...],
+    path: str | os.PathLike[str],
+) -> Array:
+    """One array of the file in float32, whatever singleton axes it carries."""
+    if name not in arrays:
+        raise UserError(
+            f"{path}: lacks the array {name!r} (it has {sorted(arrays)}); "
+            "give a smpl_mean_params.npz"
+        )
+    values = np.asarray(arrays[name])
+    if values.size != np.prod(shape) or values.dtype.kind != "f":
+        raise UserError(
+            f"{path}: array {name!r} is {values.dtype} of shape {values.shape}, "
+            f"expected {np.prod(shape)} floats"
+        )
+    if not np.isfinite(values).all():
+        raise UserError(f"{path}: array {name!r} holds NaN or infinity")
+    return jnp.asarray(values.reshape(shape), jnp.float32)

@@ -1,0 +1,88 @@
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsr_jax.body import load_body
+from dsr_jax.errors import UserError
+from dsr_jax.semantics import CIHP, load_prior
+
+TOOL = Path(__file__).parents[2] / "tools" / "learn_prior.py"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("learn_prior", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ARGUMENTS = {"body": "free-lite", "people": 2, "views": 3, "image_size": 64, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"people": 0}, "--people is 0"),
+        ({"views": -1}, "--views is -1"),
+        ({"output": Path("no/such/folder/prior.npz")}, "there is no such folder"),
+    ],
+)
+def test_mistakes_are_said_before_any_work(tool, tmp_path, change, complaint):
+    arguments = {**ARGUMENTS, "output": tmp_path / "prior.npz", **change}
+    with pytest.raises(UserError, match=complaint):
+        tool.learn(**arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_ends_with_code_2(tool, tmp_path, monkeypatch, capsys):
+    output = str(tmp_path / "none" / "prior.npz")
+    monkeypatch.setattr(sys, "argv", ["learn_prior.py", "--output", output])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_it_learns_a_prior_that_fits_the_body(tool, tmp_path):
+    output = tmp_path / "prior.npz"
+    tool.learn(**ARGUMENTS, output=output)
+    first = output.read_bytes()
+    model, prior = load_body("free-lite"), load_prior(output)
+    prior.check_body(len(model.template), len(model.faces))
+    assert prior.counts.max() <= 6
+    assert prior.counts.sum() > 0
+    left = model.joint_regressor[22] @ model.template
+    nearest = np.argsort(np.linalg.norm(model.template - left, axis=1))[:5]
+    sides = prior.probabilities[nearest]
+    assert (sides[:, CIHP.index("left-arm")] >= sides[:, CIHP.index("right-arm")]).all()
+    tool.learn(**ARGUMENTS, output=output)
+    assert output.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["free", "free-lite"])
+def test_the_embedded_priors_know_where_clothes_are_worn(name):
+    model, prior = load_body(name), load_prior(name)
+    prior.check_body(len(model.template), len(model.faces))
+    vertices = np.asarray(model.template)
+    joints = np.asarray(model.joint_regressor) @ vertices
+    p = np.asarray(prior.probabilities)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+    assert (np.asarray(prior.counts) > 0).mean() > 0.95
+
+    def around(joint, count=20):
+        distance = np.linalg.norm(vertices - joints[joint], axis=1)
+        return p[np.argsort(distance)[:count]].mean(0)
+
+    def likeliest(joint):
+        return CIHP.names[around(joint).argmax()]
+
+    # SMPL joints: 6 and 9 spine, 4 and 5 knees, 10 and 11 feet, 22 and 23 hands.
+    assert likeliest(6) == likeliest(9) == "upper-clothes"
+    assert likeliest(4) == likeliest(5) == "pants"
+    assert (likeliest(10), likeliest(11)) == ("left-shoe", "right-shoe")
+    assert (likeliest(22), likeliest(23)) == ("left-arm", "right-arm")
