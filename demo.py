@@ -9,13 +9,13 @@ and `photo.npz`; if OpenPose lists several people, `photo_0_overlay.png` and so 
 the photos' names. Without either, the person is taken to fill the photo.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from flax import nnx
 
-from dsr_jax.body import BodyMesh, BodyModel, BodyParams, pose_body
+from dsr_jax.arrays import Array
+from dsr_jax.body import BodyModel, BodyParams, pose_body
 from dsr_jax.data import (
     PersonBox,
     centred_box,
@@ -27,8 +27,8 @@ from dsr_jax.data import (
 )
 from dsr_jax.errors import UserError
 from dsr_jax.pipeline import predict
-from dsr_jax.regressor import Prediction, Regressor
-from dsr_jax.training.checkpoint import load_regressor
+from dsr_jax.regressor import Regressor
+from dsr_jax.training import load_regressor
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.visualization import FittedPerson, write_person
 
@@ -72,32 +72,29 @@ def fit_person(
     """
     affine = crop_affine(np.array(box.center_px), box.size_px, resolution)
     crop = warp_image(image, affine, resolution)
-    prediction, mesh = jax.device_get(
-        _regress(regressor, body, jnp.asarray(crop[None]))
-    )
-    if not np.isfinite(mesh.vertices).all() or not np.isfinite(prediction.camera).all():
+    looked = _regress(regressor, body, jnp.asarray(crop))
+    fitted = {name: np.asarray(value) for name, value in looked.items()}
+    if not all(np.isfinite(value).all() for value in fitted.values()):
         raise UserError(
             f"{FLAGS.checkpoint}: predicts a body that is not finite; use an earlier "
             "checkpoint"
         )
-    return FittedPerson(
-        box=box,
-        pose=prediction.pose[0],
-        betas=prediction.betas[0],
-        camera=prediction.camera[0],
-        vertices=mesh.vertices[0],
-        joints=mesh.joints[0],
-        faces=np.asarray(body.faces),
-    )
+    return FittedPerson(box=box, faces=np.asarray(body.faces), **fitted)
 
 
 @nnx.jit
-def _regress(
-    regressor: Regressor, body: BodyModel, image: jax.Array
-) -> tuple[Prediction, BodyMesh]:
-    prediction = predict(regressor, image)
-    params = BodyParams(pose=prediction.pose, betas=prediction.betas)
-    return prediction, pose_body(body, params)
+def _regress(regressor: Regressor, body: BodyModel, crop: Array) -> dict[str, Array]:
+    """What `FittedPerson` holds about the person of one crop (H, W, 3)."""
+    prediction = predict(regressor, crop[None])
+    params = BodyParams(pose=prediction.pose[0], betas=prediction.betas[0])
+    mesh = pose_body(body, params)
+    return {
+        "pose": params.pose,
+        "betas": params.betas,
+        "camera": prediction.camera[0],
+        "vertices": mesh.vertices,
+        "joints": mesh.joints,
+    }
 
 
 if __name__ == "__main__":

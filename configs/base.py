@@ -47,7 +47,12 @@ def base_config() -> ConfigDict:
         "no_rotation_probability": 0.6,  # [R], [F]
         "scale_std": 0.25,  # [R], [F]
     }
-    config.body = {"name": "free", "extra_regressor": "", "h36m_regressor": ""}
+    config.body = {
+        "name": "free",
+        "extra_regressor": "",
+        "h36m_regressor": "",
+        "mean_parameters": "",
+    }
     config.semantics = {
         "prior": "free",
         "visible_only": False,  # [R]; the paper says True

@@ -17,6 +17,20 @@ Frames, all right-handed except the image:
 Shapes are written as jaxtyping annotations and are checked at run time in the tests.
 """
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, Shaped, UInt8
 
-__all__ = ["Array", "Bool", "Float", "Int", "Integer", "Key", "Shaped", "UInt8"]
+# What a function that also takes NumPy arrays accepts.
+ArrayLike = Array | np.ndarray
+
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "Bool",
+    "Float",
+    "Int",
+    "Integer",
+    "Key",
+    "Shaped",
+    "UInt8",
+]

@@ -27,7 +27,7 @@ from dsr_jax.losses import (
     weighted_sum,
 )
 from dsr_jax.rasterizer import Raster, RasterSettings, rasterize, visible_faces
-from dsr_jax.regressor import Prediction, Regressor, normalize_image
+from dsr_jax.regressor import Prediction, normalize_image
 from dsr_jax.semantics import (
     SemanticPrior,
     grouping_by_name,
@@ -35,6 +35,10 @@ from dsr_jax.semantics import (
     semantic_textures,
     visible_vertices,
 )
+
+# Pixels at least across the image in which `visible_only` looks for what is seen: in a
+# crop of 64 px, most faces of a body's front cover no pixel centre.
+_VISIBILITY_SIDE = 448
 
 
 @typing.no_type_check  # JAX rebuilds it with leaves that are not arrays.
@@ -75,7 +79,9 @@ class Screen:
     """The joints "gt24", camera axes, metres."""
 
 
-def predict(regressor: Regressor, image: UInt8[Array, "B H W 3"]) -> Prediction:
+def predict(
+    regressor: Callable[[Array], Prediction], image: UInt8[Array, "B H W 3"]
+) -> Prediction:
     """Image → body parameters and weak camera."""
     with jax.named_scope("regressor"):
         return regressor(normalize_image(image))
@@ -194,7 +200,9 @@ def _visibility(
     """1 for each vertex (or face, where the prior is per face) that is seen, else 0."""
     still = jax.lax.stop_gradient(vertices_ndc)
     faces, count = scene.body.faces, vertices_ndc.shape[-2]
-    hit = visible_faces(still, faces, settings.raster.image_size)
+    height, width = settings.raster.image_size
+    fine = -(-_VISIBILITY_SIDE // min(height, width))
+    hit = visible_faces(still, faces, (fine * height, fine * width))
     if scene.prior.per == "face":
         # Every face stands for its own corners.
         count = faces.shape[0]

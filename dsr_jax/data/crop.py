@@ -17,7 +17,7 @@ on average. Here nothing is shifted or truncated: a keypoint stays on its pixel.
 import cv2
 import numpy as np
 
-from dsr_jax.arrays import Float, Integer, UInt8
+from dsr_jax.arrays import Float, UInt8
 
 # Side of a box of scale 1 in SPIN's files, in pixels of the photo.
 BOX_PIXELS_PER_SCALE = 200.0
@@ -72,19 +72,11 @@ def warp_image(
 
 
 def warp_labels(
-    labels: Integer[np.ndarray, "H W"],
-    affine: Float[np.ndarray, "2 3"],
-    resolution: int,
-) -> Integer[np.ndarray, "R R"]:
+    labels: UInt8[np.ndarray, "H W"], affine: Float[np.ndarray, "2 3"], resolution: int
+) -> UInt8[np.ndarray, "R R"]:
     """Cuts a label map: the nearest pixel's label, background outside the photo."""
-    height, width = labels.shape
-    rows, columns = np.mgrid[:resolution, :resolution]
-    points = transform_points(np.stack([columns, rows], -1).astype(np.float64), affine)
-    nearest = np.floor(points + 0.5).astype(np.int64)
-    u, v = nearest[..., 0], nearest[..., 1]
-    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    found = labels[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)]
-    return np.where(inside, found, np.zeros_like(found))
+    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(labels, affine, (resolution, resolution), flags=flags)
 
 
 def transform_points(

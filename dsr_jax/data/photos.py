@@ -29,7 +29,7 @@ def find_photos(
       image: a photo, or a folder of photos.
       openpose: OpenPose's json of that photo, or a folder of them: that of `a.jpg` is
         `a.json` or `a_keypoints.json`. A file that lists several people names theirs
-        `a_0`, `a_1`, …
+        `a_0`, `a_1`, …; those without enough confident keypoints are left out.
       box: a json file with {"bbox": [x, y, w, h]}, or a folder of them.
 
     Raises:

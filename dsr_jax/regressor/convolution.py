@@ -15,11 +15,7 @@ _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
 class Convolution(nnx.Module):
-    """Convolution without bias, as every layer of a ResNet is.
-
-    The kernel starts from He's normal distribution over the fan out (He et al.,
-    "Delving Deep into Rectifiers", ICCV 2015), torchvision's choice.
-    """
+    """Convolution without bias, as in every layer of a ResNet; starts from zeros."""
 
     def __init__(
         self,
@@ -28,11 +24,8 @@ class Convolution(nnx.Module):
         size: int,
         stride: int,
         dtype: jnp.dtype,
-        rngs: nnx.Rngs,
     ):
-        initialize = nnx.initializers.variance_scaling(2.0, "fan_out", "normal")
-        shape = (size, size, inputs, outputs)
-        self.kernel = nnx.Param(initialize(rngs.params(), shape, jnp.float32))
+        self.kernel = nnx.Param(jnp.zeros((size, size, inputs, outputs), jnp.float32))
         self.stride = stride
         self.dtype = dtype
 

@@ -5,12 +5,14 @@ no other nonlinearity, to an update of the parameters; the same layers run every
 iteration, and the first starts from the mean parameters.
 """
 
-import jax
+import math
+
 import jax.numpy as jnp
 from flax import nnx
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.numerics import GEOMETRY_PRECISION
+from dsr_jax.regressor.initialization import fill_uniform
 from dsr_jax.regressor.mean import JOINT_COUNT, SHAPE_COUNT, MeanParameters
 
 POSE_SIZE = JOINT_COUNT * 6
@@ -38,17 +40,18 @@ class IterativeHead(nnx.Module):
         rngs: nnx.Rngs,
     ):
         inputs = features + POSE_SIZE + SHAPE_COUNT + CAMERA_SIZE
-        self.fc1 = _hidden_layer(inputs, hidden, rngs)
+        self.fc1 = _linear(inputs, hidden, rngs)
         self.drop1 = nnx.Dropout(dropout, rngs=rngs)
-        self.fc2 = _hidden_layer(hidden, hidden, rngs)
+        self.fc2 = _linear(hidden, hidden, rngs)
         self.drop2 = nnx.Dropout(dropout, rngs=rngs)
-        self.decpose = _decoder(hidden, POSE_SIZE, rngs)
-        self.decshape = _decoder(hidden, SHAPE_COUNT, rngs)
-        self.deccam = _decoder(hidden, CAMERA_SIZE, rngs)
+        self.decpose = _linear(hidden, POSE_SIZE, rngs)
+        self.decshape = _linear(hidden, SHAPE_COUNT, rngs)
+        self.deccam = _linear(hidden, CAMERA_SIZE, rngs)
         self.init_pose = FixedParameter(mean.rotation_6d.reshape(POSE_SIZE))
         self.init_shape = FixedParameter(mean.betas)
         self.init_cam = FixedParameter(mean.camera)
         self.iterations = iterations
+        _initialize(self, rngs)
 
     def __call__(
         self, features: Float[Array, "B D"]
@@ -69,34 +72,32 @@ class IterativeHead(nnx.Module):
         return pose.reshape(count, JOINT_COUNT, 6), betas, camera
 
 
-def _hidden_layer(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """Uniform in ±1/√inputs, PyTorch's default for a linear layer."""
-    return _linear(
-        inputs,
-        outputs,
-        jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
-        rngs,
-    )
-
-
-def _decoder(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
-    """Uniform in ±gain·√(6 / (inputs + outputs)) (Glorot and Bengio 2010, eq. 16)."""
-    return _linear(
-        inputs,
-        outputs,
-        jax.nn.initializers.variance_scaling(_DECODER_GAIN**2, "fan_avg", "uniform"),
-        rngs,
-    )
-
-
-def _linear(
-    inputs: int, outputs: int, kernel_init: nnx.Initializer, rngs: nnx.Rngs
-) -> nnx.Linear:
+def _linear(inputs: int, outputs: int, rngs: nnx.Rngs) -> nnx.Linear:
     """Full float32: the outputs are rotations, not features."""
     return nnx.Linear(
         inputs,
         outputs,
-        kernel_init=kernel_init,
+        kernel_init=nnx.initializers.zeros,
         precision=GEOMETRY_PRECISION,
         rngs=rngs,
     )
+
+
+def _initialize(head: IterativeHead, rngs: nnx.Rngs) -> None:
+    """Uniform kernels; biases stay 0, so that the first update is small."""
+    hidden = (head.fc1, head.fc2)
+    decoders = (head.decpose, head.decshape, head.deccam)
+    bounds = [_default_bound(layer) for layer in hidden]
+    bounds += [_DECODER_GAIN * _xavier_bound(layer) for layer in decoders]
+    kernels = [layer.kernel for layer in (*hidden, *decoders)]
+    fill_uniform(kernels, bounds, rngs.params())
+
+
+def _default_bound(layer: nnx.Linear) -> float:
+    """PyTorch's default for a linear layer: 1 / √inputs."""
+    return 1 / math.sqrt(layer.in_features)
+
+
+def _xavier_bound(layer: nnx.Linear) -> float:
+    """√(6 / (inputs + outputs)); Glorot and Bengio, AISTATS 2010, eq. 16."""
+    return math.sqrt(6 / (layer.in_features + layer.out_features))

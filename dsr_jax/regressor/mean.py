@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import typing
 import zipfile
 from collections.abc import Mapping
 
@@ -20,6 +21,8 @@ SHAPE_COUNT = 10
 _MEAN_CAMERA = (0.9, 0.0, 0.0)
 
 
+# JAX rebuilds it with whatever a tree map returns: shapes, shardings, None.
+@typing.no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MeanParameters:
@@ -53,20 +56,28 @@ def load_mean_parameters(path: str | os.PathLike[str]) -> MeanParameters:
     Raises:
       UserError: the file is missing, is not an npz, or lacks one of the arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give a smpl_mean_params.npz") from error
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
-        raise UserError(
-            f"{path}: not a readable npz ({error}); give a smpl_mean_params.npz"
-        ) from error
+    arrays = _load_arrays(path)
     return MeanParameters(
         rotation_6d=_read(arrays, "pose", (JOINT_COUNT, 6), path),
         betas=_read(arrays, "shape", (SHAPE_COUNT,), path),
         camera=_read(arrays, "cam", (3,), path),
     )
+
+
+def _load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """All arrays of an npz file, by name."""
+    if not os.path.isfile(path):
+        raise UserError(f"{path}: no such file; give a smpl_mean_params.npz")
+    try:
+        # `np.load` would open a lone array or a pickle as well.
+        with zipfile.ZipFile(path):
+            pass
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a readable npz ({error}); give a smpl_mean_params.npz"
+        ) from error
 
 
 def _read(

@@ -1,6 +1,7 @@
 """From normalised images to the parameters of a body and its camera."""
 
 import dataclasses
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -58,6 +59,8 @@ def _one_of(field: str, value: str, choices) -> None:
         raise ValueError(f"{field} = {value!r}: {nearest(str(value), choices)}")
 
 
+# JAX rebuilds it with whatever a tree map returns: shapes, shardings, None.
+@typing.no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Prediction:

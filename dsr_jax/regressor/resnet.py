@@ -5,6 +5,7 @@ weights map one to one (`torch_layout.py`). The stride of a bottleneck sits in i
 convolution, as torchvision has it.
 """
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -13,6 +14,7 @@ from flax import nnx
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.regressor.convolution import Convolution, max_pool
+from dsr_jax.regressor.initialization import fill_normal
 
 # PyTorch's `momentum=0.1` is the weight of the new value.
 _NORM_MOMENTUM = 0.9
@@ -62,7 +64,7 @@ def _projection(
         return None
     return nnx.List(
         [
-            Convolution(inputs, outputs, 1, stride, dtype, rngs),
+            Convolution(inputs, outputs, 1, stride, dtype),
             batch_norm(outputs, dtype, rngs),
         ]
     )
@@ -76,9 +78,9 @@ class BasicBlock(_Block):
     def __init__(
         self, inputs: int, width: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
     ):
-        self.conv1 = Convolution(inputs, width, 3, stride, dtype, rngs)
+        self.conv1 = Convolution(inputs, width, 3, stride, dtype)
         self.bn1 = batch_norm(width, dtype, rngs)
-        self.conv2 = Convolution(width, width, 3, 1, dtype, rngs)
+        self.conv2 = Convolution(width, width, 3, 1, dtype)
         self.bn2 = batch_norm(width, dtype, rngs)
         self.downsample = _projection(inputs, width, stride, dtype, rngs)
 
@@ -98,11 +100,11 @@ class Bottleneck(_Block):
         self, inputs: int, width: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
     ):
         outputs = width * self.expansion
-        self.conv1 = Convolution(inputs, width, 1, 1, dtype, rngs)
+        self.conv1 = Convolution(inputs, width, 1, 1, dtype)
         self.bn1 = batch_norm(width, dtype, rngs)
-        self.conv2 = Convolution(width, width, 3, stride, dtype, rngs)
+        self.conv2 = Convolution(width, width, 3, stride, dtype)
         self.bn2 = batch_norm(width, dtype, rngs)
-        self.conv3 = Convolution(width, outputs, 1, 1, dtype, rngs)
+        self.conv3 = Convolution(width, outputs, 1, 1, dtype)
         self.bn3 = batch_norm(outputs, dtype, rngs)
         self.downsample = _projection(inputs, outputs, stride, dtype, rngs)
 
@@ -141,13 +143,14 @@ class ResNet(nnx.Module):
         rngs: nnx.Rngs,
     ):
         wider = block.expansion
-        self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype, rngs)
+        self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype)
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
         self.layer1 = _stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
         self.layer2 = _stage(block, 64 * wider, 128, depths[1], dtype, rngs)
         self.layer3 = _stage(block, 128 * wider, 256, depths[2], dtype, rngs)
         self.layer4 = _stage(block, 256 * wider, 512, depths[3], dtype, rngs)
         self.features = 512 * wider
+        _initialize(self, rngs)
 
     def __call__(self, image: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
         """Features of normalised images of any size, averaged over space in float32."""
@@ -156,6 +159,17 @@ class ResNet(nnx.Module):
             for block in stage:
                 x = block(x)
         return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+
+
+def _initialize(network: ResNet, rngs: nnx.Rngs) -> None:
+    """Normal kernels of variance 2 / fan out, torchvision's choice.
+
+    He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
+    """
+    modules = (module for _, module in nnx.iter_modules(network))
+    kernels = [m.kernel for m in modules if isinstance(m, Convolution)]
+    fan_outs = [math.prod(kernel.shape) // kernel.shape[-2] for kernel in kernels]
+    fill_normal(kernels, [math.sqrt(2 / fan) for fan in fan_outs], rngs.params())
 
 
 def resnet18(dtype: jnp.dtype, rngs: nnx.Rngs) -> ResNet:

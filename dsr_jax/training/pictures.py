@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import cv2
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.arrays import Array, Float, Int, UInt8
@@ -44,9 +45,9 @@ def build_panel(
 
     @jax.jit
     def look(state: TrainState, scene: Scene) -> tuple[Screen, Array, Array]:
-        prediction = predict(network.for_evaluation(state), people.image)
+        prediction = predict(network.for_evaluation(state), jnp.asarray(people.image))
         screen = project(scene.body, prediction)
-        valid = minimal_clothing_validity(people.labels)
+        valid = minimal_clothing_validity(jnp.asarray(people.labels))
         raster = render_semantics(scene, screen.vertices_ndc, valid, settings)
         return screen, prediction.camera, raster.attributes[..., 1:]
 

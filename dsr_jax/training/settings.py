@@ -6,15 +6,13 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from dsr_jax.body import BodyModel, load_body
 from dsr_jax.data import AugmentationSettings
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.losses import ObjectiveSettings
-from dsr_jax.pipeline import PipelineSettings, Scene
+from dsr_jax.pipeline import PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
 from dsr_jax.regressor import RegressorSettings
-from dsr_jax.semantics import load_prior
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training.optimizer import OptimizerSettings
 
@@ -33,6 +31,9 @@ class BodySettings:
     """SMPL only: the 9 × 6890 regressor of the extra joints of the 49."""
     h36m_regressor: str
     """SMPL only: the 17 × 6890 regressor of Human3.6M's joints."""
+    mean_parameters: str
+    """Where the regressor's iterations start: `smpl_mean_params.npz`, or "" for the rest
+    pose."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,27 +168,6 @@ class RunSettings:
             ),
             optimizer=_read(OptimizerSettings, config, "optimizer"),
         )
-
-
-def load_configured_body(settings: BodySettings) -> BodyModel:
-    """The body of a config."""
-    return load_body(
-        settings.name,
-        extra_regressor=settings.extra_regressor or None,
-        h36m_regressor=settings.h36m_regressor or None,
-    )
-
-
-def load_scene(settings: RunSettings) -> Scene:
-    """Body and prior of a config.
-
-    Raises:
-      UserError: a file is missing or damaged, or the prior is of another body.
-    """
-    body = load_configured_body(settings.body)
-    prior = load_prior(settings.semantics.prior)
-    prior.check_body(body.template.shape[0], body.faces.shape[0])
-    return Scene(body, prior)
 
 
 def _read(cls: type[Settings], config: Mapping[str, Any], name: str, **fixed) -> Settings:

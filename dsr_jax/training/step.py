@@ -71,7 +71,7 @@ def build_train_step(
             )
             params = optax.apply_updates(state.params, updates)
         metrics = _named(means, settings)
-        metrics["gradient_norm"] = optax.global_norm(gradient)
+        metrics["gradient_norm"] = optax.tree.norm(gradient)
         return TrainState(state.step + 1, params, statistics, rng, moments), metrics
 
     everywhere = replicated(mesh)

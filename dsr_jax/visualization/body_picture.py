@@ -1,8 +1,8 @@
 """Shaded bodies over photos, drawn by the project's own rasterizer: no display needed.
 
-Only the window of the picture that the body covers is rendered, at twice its resolution
-in both directions, and averaged. Window sides come from a short ladder, so that a
-folder of photos compiles a handful of programs and not one a person.
+Only the window of the picture that the body covers is rendered, in squares of a few
+fixed sizes, at twice the resolution in both directions, and averaged. So photos of any
+size take the same memory, and a folder of them compiles a handful of programs.
 """
 
 import dataclasses
@@ -20,22 +20,18 @@ from dsr_jax.visualization.shading import lambert, vertex_normals
 
 BODY_COLOUR = (152, 186, 226)  # RGB
 
-_WINDOW_SIDES = tuple(
-    side for power in range(6, 13) for side in (2**power, 3 * 2 ** (power - 1))
-)
-_SUPERSAMPLING = 2
-# Larger windows are rendered at their own resolution: 4096² samples are enough memory.
-_LARGEST_SUPERSAMPLED = 2048
+# Sides of the squares in pixels; a larger window is a grid of the largest.
+_SIDES = (64, 128, 256, 512)
+_SAMPLES = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class _Window:
-    """A square of the picture: its top-left pixel, its side, samples a pixel."""
+class _Square:
+    """A part of the picture: its top-left pixel and its side."""
 
     left: int
     top: int
     side: int
-    samples: int
 
 
 def overlay_body(
@@ -51,7 +47,7 @@ def overlay_body(
     Args:
       image: RGB; it is not changed.
       vertices_ndc: NDC of this picture and depth in metres, > 0 where visible.
-      faces: corners, counter-clockwise from outside or all clockwise.
+      faces: corners; seen from the other side, a surface is lit as well.
       colour: RGB of a surface that faces the light.
       opacity: 1 hides the photo behind the body, 0 hides the body.
       focal_ndc: focal length in NDC units, by which the shading undoes perspective: a
@@ -61,34 +57,47 @@ def overlay_body(
     Returns:
       The picture; a copy of the photo if the body lies outside.
     """
-    height, width = image.shape[:2]
-    vertices = np.asarray(vertices_ndc, np.float32)
-    pixels = np.asarray(ndc_to_pixels(jnp.asarray(vertices[:, :2]), (height, width)))
-    window = _window_of(pixels, (height, width))
-    if window is None:
-        return image.copy()
-    hit = _visible(window, pixels, vertices[:, 2], faces)
+    vertices, corners = np.asarray(vertices_ndc, np.float32), np.asarray(faces)
+    size = (image.shape[0], image.shape[1])
+    pixels = np.asarray(ndc_to_pixels(jnp.asarray(vertices[:, :2]), size))
     scale = np.array([1, -1, focal_ndc], np.float32)
     depth = vertices[:, 2:]
     metric = np.concatenate([vertices[:, :2] * depth, depth], 1) * scale
-    shaded = _shade(hit, vertex_normals(metric, np.asarray(faces)), np.asarray(faces))
-    brightness, coverage = _average(shaded, np.asarray(hit.face) >= 0, window)
-    return _blend(image, brightness * np.asarray(colour), coverage, opacity, window)
+    normals = vertex_normals(metric, corners)[corners] * _sides_seen(vertices, corners)
+    result = image.copy()
+    for square in _squares(pixels, size):
+        hit = _visible(square, pixels, vertices[:, 2], faces)
+        brightness, coverage = _average(hit, normals, square.side)
+        _blend(result, brightness * np.asarray(colour), coverage, opacity, square)
+    return result
 
 
-def _window_of(
+def _sides_seen(
+    vertices_ndc: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]
+) -> Float[np.ndarray, "F 1 1"]:
+    """1 for faces that are seen from outside, -1 for those that are seen from inside.
+
+    A surface seen from inside is lit as the side that is seen.
+    """
+    a, b, c = (vertices_ndc[faces[:, i], :2] for i in range(3))
+    area = np.cross(np.pad(b - a, ((0, 0), (0, 1))), np.pad(c - a, ((0, 0), (0, 1))))
+    return np.where(area[:, 2] < 0, -1, 1).astype(np.float32)[:, None, None]
+
+
+def _squares(
     pixels: Float[np.ndarray, "V 2"], image_size: tuple[int, int]
-) -> _Window | None:
-    """The smallest window of the ladder around the body's part inside the picture."""
+) -> list[_Square]:
+    """Squares that cover the body's part inside the picture; none if there is none."""
     height, width = image_size
     low = np.clip(np.floor(pixels.min(0)), 0, [width, height]).astype(int)
     high = np.clip(np.ceil(pixels.max(0)) + 1, 0, [width, height]).astype(int)
-    extent = int((high - low).max())
     if (high <= low).any():
-        return None
-    side = next((s for s in _WINDOW_SIDES if s >= extent), extent)
-    samples = _SUPERSAMPLING if side <= _LARGEST_SUPERSAMPLED else 1
-    return _Window(int(low[0]), int(low[1]), side, samples)
+        return []
+    extent = int((high - low).max())
+    side = next((s for s in _SIDES if s >= extent), _SIDES[-1])
+    lefts = range(int(low[0]), int(high[0]), side)
+    tops = range(int(low[1]), int(high[1]), side)
+    return [_Square(left, top, side) for top in tops for left in lefts]
 
 
 @functools.partial(jax.jit, static_argnames="side")
@@ -97,56 +106,44 @@ def _faces_of_square(vertices: Array, faces: Array, side: int) -> VisibleFaces:
 
 
 def _visible(
-    window: _Window,
+    square: _Square,
     pixels: Float[np.ndarray, "V 2"],
     depth: Float[np.ndarray, "V"],
     faces: Int[np.ndarray | Array, "F 3"],
 ) -> VisibleFaces:
-    side = window.side * window.samples
-    corner = np.array([window.left, window.top], np.float32)
-    fine = (pixels - corner + 0.5) * window.samples - 0.5
-    points = pixels_to_ndc(jnp.asarray(fine), (side, side))
+    """The faces at the samples of a square."""
+    side = square.side * _SAMPLES
+    corner = np.array([square.left, square.top], np.float32)
+    samples = (pixels - corner + 0.5) * _SAMPLES - 0.5
+    points = pixels_to_ndc(jnp.asarray(samples), (side, side))
     vertices = jnp.concatenate([points, jnp.asarray(depth)[:, None]], -1)
     return _faces_of_square(vertices, jnp.asarray(faces), side)
 
 
-def _shade(
-    hit: VisibleFaces,
-    normals: Float[np.ndarray, "V 3"],
-    faces: Int[np.ndarray, "F 3"],
-) -> Float[np.ndarray, "S S"]:
-    """Brightness of every sample, 0 where there is no body."""
+def _average(
+    hit: VisibleFaces, normals: Float[np.ndarray, "F 3 3"], side: int
+) -> tuple[Float[np.ndarray, "R R 1"], Float[np.ndarray, "R R 1"]]:
+    """Mean over each pixel's samples of brightness (0 where empty) and of coverage."""
     face = np.asarray(hit.face)
     seen = face >= 0
-    corners = normals[faces[face[seen]]]
     weights = np.asarray(hit.barycentric)[seen]
-    brightness = np.zeros(face.shape, np.float32)
-    brightness[seen] = lambert(np.einsum("nk,nkc->nc", weights, corners))
-    return brightness
-
-
-def _average(
-    brightness: Float[np.ndarray, "S S"], covered: np.ndarray, window: _Window
-) -> tuple[Float[np.ndarray, "R R 1"], Float[np.ndarray, "R R 1"]]:
-    """Mean over the samples of each pixel: premultiplied brightness, and coverage."""
-    size = (window.side, window.side)
-    both = np.stack([brightness, covered.astype(np.float32)], -1)
-    both = cv2.resize(both, size, interpolation=cv2.INTER_AREA)
+    both = np.zeros((*face.shape, 2), np.float32)
+    both[seen, 0] = lambert(np.einsum("nk,nkc->nc", weights, normals[face[seen]]))
+    both[seen, 1] = 1
+    both = cv2.resize(both, (side, side), interpolation=cv2.INTER_AREA)
     return both[..., :1], both[..., 1:]
 
 
 def _blend(
-    image: UInt8[np.ndarray, "H W 3"],
+    picture: UInt8[np.ndarray, "H W 3"],
     body: Float[np.ndarray, "R R 3"],
     coverage: Float[np.ndarray, "R R 1"],
     opacity: float,
-    window: _Window,
-) -> UInt8[np.ndarray, "H W 3"]:
-    """The body, its colours multiplied by its coverage already, over the photo."""
-    result = image.copy()
-    part = result[window.top :, window.left :][: window.side, : window.side]
+    square: _Square,
+) -> None:
+    """Paints the body, its colours multiplied by its coverage already."""
+    part = picture[square.top :, square.left :][: square.side, : square.side]
     height, width = part.shape[:2]
     behind = part * (1 - opacity * coverage[:height, :width])
     mixed = behind + opacity * body[:height, :width]
     part[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    return result

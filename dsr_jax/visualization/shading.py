@@ -32,13 +32,8 @@ def vertex_normals(
 
 
 def lambert(normals: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N"]:
-    """Brightness of a matt surface that the camera sees, about 0.3 to 1.1.
-
-    If the normals point away from the camera on the whole, the mesh is wound the other
-    way round and they are turned: what is seen faces the camera.
-    """
-    towards = -1 if len(normals) and normals[:, 2].mean() > 0 else 1
-    unit = _unit(normals) * towards
+    """Brightness of a matt surface with these normals, 0.3 to about 1.1."""
+    unit = _unit(normals)
     brightness = np.full(len(normals), _AMBIENT)
     for strength, direction in _LAMPS:
         brightness += strength * np.maximum(unit @ _unit(direction), 0)

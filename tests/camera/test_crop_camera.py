@@ -1,5 +1,8 @@
 """A crop and its full image agree on where every point lands."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -29,12 +32,14 @@ def _scene(batch=(3,)):
     return points, jnp.asarray(camera), Crop(jnp.asarray(centre), jnp.asarray(size))
 
 
+@functools.partial(jax.jit, static_argnums=3)
 def _full_pixels(points, camera, crop, focal):
     translation = crop_camera_to_full(camera, crop, IMAGE_SIZE, focal)
     intrinsics = centred_intrinsics(focal, IMAGE_SIZE)
     return perspective_to_pixels(points + translation[..., None, :], intrinsics)
 
 
+@jax.jit
 def _crop_pixels(points, camera, crop):
     return crop_ndc_to_pixels(project_weak_to_ndc(points, camera)[..., :2], crop)
 

@@ -61,9 +61,9 @@ def test_points_at_and_behind_the_camera_have_finite_gradients():
     points = jnp.array([[0.1, 0.2, 5.0], [0.0, 0.0, 0.0], [1.0, 1.0, -3.0]])
     intrinsics = centred_intrinsics(500.0, (100, 200))
 
-    def gradient(points):
-        return jax.grad(lambda p: jnp.sum(perspective_to_pixels(p, intrinsics)))(points)
-
+    gradient = jax.jit(
+        jax.grad(lambda points: jnp.sum(perspective_to_pixels(points, intrinsics)))
+    )
     together = gradient(points)
     assert bool(jnp.all(jnp.isfinite(together)))
     np.testing.assert_array_equal(together[:1], gradient(points[:1]))

@@ -6,6 +6,8 @@ import scipy.ndimage
 
 from dsr_jax.semantics import distance_field
 
+field_of = jax.jit(distance_field)
+
 
 def masks(height, width):
     random = np.random.default_rng(height * width)
@@ -27,7 +29,7 @@ def test_equals_scipy(size):
     given = masks(*size)
     given = given[given.any((1, 2))]
     expected = [scipy.ndimage.distance_transform_edt(mask == 0) for mask in given]
-    field = jax.jit(distance_field)(jnp.asarray(given))
+    field = field_of(jnp.asarray(given))
     assert field.dtype == jnp.float32
     # Squared distances are exact integers: only the root is rounded.
     np.testing.assert_allclose(np.asarray(field), expected, rtol=2e-7, atol=0)
@@ -36,7 +38,7 @@ def test_equals_scipy(size):
 def test_an_empty_mask_in_a_batch_is_zero_everywhere():
     given = np.zeros((2, 3, 20, 24), np.float32)
     given[0, 1, 5, 7] = 0.25
-    field = np.array(distance_field(jnp.asarray(given)))
+    field = np.array(field_of(jnp.asarray(given)))
     expected = scipy.ndimage.distance_transform_edt(given[0, 1] == 0)
     np.testing.assert_allclose(field[0, 1], expected, rtol=2e-7)
     field[0, 1] = 0
@@ -45,5 +47,5 @@ def test_an_empty_mask_in_a_batch_is_zero_everywhere():
 
 def test_is_constant_for_the_gradient():
     mask = jnp.asarray(masks(8, 9)[1] + masks(8, 9)[2])
-    gradient = jax.grad(lambda m: jnp.sum(distance_field(m)))(mask)
+    gradient = jax.grad(lambda m: jnp.sum(field_of(m)))(mask)
     np.testing.assert_array_equal(np.asarray(gradient), 0)

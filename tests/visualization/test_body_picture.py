@@ -104,7 +104,7 @@ def test_the_nearer_of_two_surfaces_is_seen_and_brighter_if_lit():
     )
     behind, faces = _rectangle(0, 0, 64, 64, (64, 64), depth=60.0)
     vertices = np.concatenate([points, behind])
-    both = np.concatenate([[[0, 2, 1]], faces + 3]).astype(np.int32)
+    both = np.concatenate([[[0, 1, 2]], faces + 3]).astype(np.int32)
     picture = overlay_body(np.zeros((64, 64, 3), np.uint8), vertices, both, GREY)
     u, v = (
         np.asarray(ndc_to_pixels(points[:, :2].mean(0), (64, 64))).round().astype(int)
@@ -183,11 +183,13 @@ def test_accelerator_arrays_are_taken():
     np.testing.assert_array_equal(picture, overlay_body(paper, vertices, faces))
 
 
-def test_large_windows_are_rendered_at_their_own_resolution(monkeypatch):
-    """The edge of the ladder's supersampled part, moved to where it is fast to test."""
-    monkeypatch.setattr(body_picture, "_LARGEST_SUPERSAMPLED", 32)
-    paper = np.zeros((90, 80, 3), np.uint8)
-    picture = overlay_body(paper, *_rectangle(3, 5, 70.4, 82, (90, 80)))
-    rows, columns = np.nonzero(picture[..., 0])
+def test_a_body_larger_than_one_square_has_no_seams(monkeypatch):
+    """The grid of squares, brought to a size at which it is fast to test."""
+    body = _rectangle(3, 5, 40, 52, (60, 50))
+    paper = np.zeros((60, 50, 3), np.uint8)
+    whole = overlay_body(paper, *body, opacity=0.5)
+    monkeypatch.setattr(body_picture, "_SIDES", (16, 32))
+    np.testing.assert_array_equal(overlay_body(paper, *body, opacity=0.5), whole)
+    rows, columns = np.nonzero(whole[..., 0])
     bounds = rows.min(), rows.max(), columns.min(), columns.max()
-    np.testing.assert_array_equal(bounds, [5, 81, 3, 69])
+    np.testing.assert_array_equal(bounds, [5, 51, 3, 39])

@@ -84,7 +84,7 @@ def sample_people(random: np.random.Generator, count: int) -> dict[str, np.ndarr
     values = {
         **_pair(_two_peaks(random, count), *_GENDERS),
         **_pair(random.beta(1, 2.5, count), *_AGES),
-        **_pair(random.beta(24, 34, count), *_HEIGHTS),
+        **_pair(random.beta(24, 42, count), *_HEIGHTS),
         **_pair(random.beta(3, 3, count), *_PROPORTIONS),
         **_triple(muscle, "muscle"),
         **_triple(weight, "weight"),
@@ -99,16 +99,16 @@ def sample_people(random: np.random.Generator, count: int) -> dict[str, np.ndarr
 
 
 def _builds(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Muscle and weight: a third heavy, a third muscular, a third anything.
+    """Muscle and weight: a quarter each heavy, muscular, thin, and anything.
 
-    MakeHuman's weight means fat only where muscle is low, and bulk where it is high, so
-    that independent values would make both rare and the mean body slim.
+    MakeHuman's weight means fat only where muscle is low, and bulk where it is high:
+    drawn independently, hardly anyone would be heavy.
     """
-    build = random.integers(3, size=count)
-    low, high = random.beta(1, 4, (2, count)), random.beta(4, 1, (2, count))
+    build = random.integers(4, size=count)
+    low, high = random.beta(1, 6, (2, count)), random.beta(6, 1, (2, count))
     anything = random.uniform(0, 1, (2, count))
-    muscle = np.choose(build, [low[0], high[0], anything[0]])
-    weight = np.choose(build, [high[1], anything[1], anything[1]])
+    muscle = np.choose(build, [low[0], high[0], anything[0], anything[0]])
+    weight = np.choose(build, [high[1], anything[1], low[1], anything[1]])
     return muscle, weight
 
 

@@ -14,7 +14,7 @@ _ARM = ("collar", "shoulder", "elbow", "wrist", "hand")
 _BONE_AXIS = dict.fromkeys(_ARM, 0) | {"foot": 2}
 # In the least squares: how much a sum of weights other than 1 costs, and how much
 # uneven weights cost, both against errors in metres.
-_SUM_WEIGHT, _RIDGE = 10.0, 1e-3
+_SUM_WEIGHT, _RIDGE = 10.0, 1e-2
 _SMALLEST_WEIGHT = 1e-3
 
 

@@ -67,8 +67,9 @@ def skinning_weights(source: MakeHuman) -> np.ndarray:
     for bone, amount in source.bone_weights.items():
         weights[:, JOINT_NAMES.index(_joint_of(bone))] += amount
     weights = weights + weights[source.mirror][:, JOINT_FLIP]
-    fourth = np.sort(weights, axis=1)[:, -_INFLUENCES, None]
-    weights = np.where(weights >= fourth, weights, 0)
+    # Strictly above the fifth largest: a tie between the sides is never broken.
+    fifth = np.sort(weights, axis=1)[:, -_INFLUENCES - 1, None]
+    weights = np.where(weights > fifth, weights, 0)
     total = weights.sum(1, keepdims=True)
     return weights / np.where(total > 0, total, 1)
 

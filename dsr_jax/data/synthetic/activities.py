@@ -66,9 +66,7 @@ ACTIVITIES: dict[str, Activity] = {
             **dict(left_arm_flex=-22, right_arm_flex=22, spine_twist=7),
             **dict(left_ankle=7, right_ankle=-7),
         ),
-        sine=vector(
-            left_knee=-21, right_knee=21, left_elbow=-6, right_elbow=6, roll=2
-        ),
+        sine=vector(left_knee=-21, right_knee=21, left_elbow=-6, right_elbow=6, roll=2),
         spread=0.7,
     ),
     "running": Activity(
@@ -156,7 +154,9 @@ ACTIVITIES: dict[str, Activity] = {
             **dict(base=_HANG, hip_flex=30, knee=52, hip_abduct=10, ankle=-26),
             **dict(arm_abduct=78, arm_flex=20, elbow=24, spine_bend=4),
         ),
-        cosine=vector(left_hip_flex=22, left_knee=26, right_hip_flex=-26, right_knee=-18),
+        cosine=vector(
+            left_hip_flex=22, left_knee=26, right_hip_flex=-26, right_knee=-18
+        ),
         sine=vector(arm_abduct=42, hip_abduct=7),
     ),
     "balancing": Activity(
@@ -229,7 +229,9 @@ GESTURES: dict[str, Activity] = {
         sine=vector(left_arm_flex=24, left_arm_abduct=14),
     ),
     "reaching up": Activity(
-        _with(_HANG, left_arm_flex=150, left_arm_abduct=16, left_elbow=20, head_bend=-10),
+        _with(
+            _HANG, left_arm_flex=150, left_arm_abduct=16, left_elbow=20, head_bend=-10
+        ),
         cosine=vector(right_arm_flex=80, right_arm_abduct=6),
         sine=vector(left_elbow=16, right_arm_flex=62),
     ),
@@ -246,7 +248,9 @@ GESTURES: dict[str, Activity] = {
             **dict(left_arm_twist=-72, right_arm_flex=56, right_arm_abduct=26),
             **dict(right_elbow=24, spine_twist=14),
         ),
-        sine=vector(left_arm_flex=50, left_elbow=-50, left_arm_twist=50, spine_twist=-26),
+        sine=vector(
+            left_arm_flex=50, left_elbow=-50, left_arm_twist=50, spine_twist=-26
+        ),
     ),
     "guarding": Activity(
         _with(

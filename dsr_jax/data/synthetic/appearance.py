@@ -9,7 +9,7 @@ import numpy as np
 
 from dsr_jax.arrays import Array, Float, Int, Key
 from dsr_jax.data.synthetic.garments import LAYER, LAYERS, head_coordinates
-from dsr_jax.data.synthetic.sampling import chance, uniform
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.surface import Landmarks, Points
 
@@ -65,46 +65,45 @@ class Appearance:
 
 def sample_appearance(key: Key[Array, ""], settings: SyntheticSettings) -> Appearance:
     """Draws the colours of one person."""
-    k = jax.random.split(key, 12)
     count = len(LAYERS)
-    primary, secondary = _cloth_colours(k[0]), _cloth_colours(k[1])
-    tone = jax.random.uniform(k[2], (), maxval=len(_SKIN) - 1.001)
+    draws = Draws(key, 24 * count + 32)
+    primary, secondary = _cloth_colours(draws), _cloth_colours(draws)
+    tone = draws.uniform((0, len(_SKIN) - 1.001))
     low = tone.astype(jnp.int32)
     skin = _mix(jnp.asarray(_SKIN)[low], jnp.asarray(_SKIN)[low + 1], tone - low)
-    hair = jnp.asarray(_HAIR)[jax.random.randint(k[3], (), 0, len(_HAIR))]
-    warmth = 0.03 * jax.random.normal(k[4], (3,))
-    primary = primary.at[LAYER["skin"]].set(jnp.clip(skin + warmth, 0, 1))
+    hair = jnp.asarray(_HAIR)[draws.integer(len(_HAIR))]
+    skin = jnp.clip(skin + 0.03 * draws.normal(3), 0, 1)
+    sole = jnp.where(draws.chance(0.6) > 0, 0.92, 0.12)
+    primary = primary.at[LAYER["skin"]].set(skin)
     primary = primary.at[LAYER["hair"]].set(hair)
     primary = primary.at[LAYER["sunglasses"]].set(0.05)
-    sole = jnp.where(chance(k[5], 0.6) > 0, 0.92, 0.12)
     secondary = secondary.at[LAYER["shoes"]].set(sole)
-    kind = jax.random.randint(k[6], (count,), _RINGS, _DOTS + 1)
-    plain = jax.random.uniform(k[7], (count,)) >= settings.pattern_probability
+    kind = _RINGS + draws.integer(_DOTS, count)
+    plain = draws.unit(count) >= settings.pattern_probability
     may = jnp.array([name in _PATTERNED for name in LAYERS])
     return Appearance(
         primary=primary,
         secondary=secondary,
         pattern=jnp.where(plain | ~may, _PLAIN, kind),
-        period=jax.random.uniform(k[8], (count,), minval=0.03, maxval=0.11),
-        logo=chance(k[9], 0.35) * uniform(k[10], (0.03, 0.08)),
-        buttons=chance(k[10], 0.3),
-        beard=chance(k[11], 0.16),
-        wrinkles=jax.random.uniform(k[11], (4,), maxval=2 * np.pi),
+        period=draws.uniform((0.03, 0.11), count),
+        logo=draws.chance(0.35) * draws.uniform((0.03, 0.08)),
+        buttons=draws.chance(0.3),
+        beard=draws.chance(0.16),
+        wrinkles=draws.uniform((0, 2 * np.pi), 4),
     )
 
 
-def _cloth_colours(key: Key[Array, ""]) -> Float[Array, "K 3"]:
+def _cloth_colours(draws: Draws) -> Float[Array, "K 3"]:
     """Half of them muted, half of any hue."""
-    k = jax.random.split(key, 6)
     count = len(LAYERS)
-    muted = jnp.asarray(_MUTED)[jax.random.randint(k[0], (count,), 0, len(_MUTED))]
-    hue = jax.random.uniform(k[1], (count, 1)) + jnp.array([[0.0, 2 / 3, 1 / 3]])
+    muted = jnp.asarray(_MUTED)[draws.integer(len(_MUTED), count)]
+    hue = draws.unit(count)[:, None] + jnp.array([[0.0, 2 / 3, 1 / 3]])
     pure = jnp.clip(jnp.abs(jnp.mod(hue, 1.0) * 6 - 3) - 1, 0, 1)
-    saturation = jax.random.uniform(k[2], (count, 1), minval=0.35, maxval=0.95)
-    value = jax.random.uniform(k[3], (count, 1), minval=0.25, maxval=0.95)
+    saturation = draws.uniform((0.35, 0.95), count)[:, None]
+    value = draws.uniform((0.25, 0.95), count)[:, None]
     vivid = value * (1 - saturation * (1 - pure))
-    is_muted = jax.random.uniform(k[4], (count, 1)) < 0.5
-    jitter = 0.04 * jax.random.normal(k[5], (count, 3))
+    is_muted = draws.unit(count)[:, None] < 0.5
+    jitter = 0.04 * draws.normal(count, 3)
     return jnp.clip(jnp.where(is_muted, muted, vivid) + jitter, 0, 1)
 
 

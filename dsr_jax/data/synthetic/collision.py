@@ -33,7 +33,9 @@ for _side in ("left", "right"):
         f"{_side} upper arm": _Capsule(
             f"{_side}_shoulder", f"{_side}_elbow", 0.040, 0.55, 1.0
         ),
-        f"{_side} forearm": _Capsule(f"{_side}_elbow", f"{_side}_wrist", 0.036, 0.1, 1.0),
+        f"{_side} forearm": _Capsule(
+            f"{_side}_elbow", f"{_side}_wrist", 0.036, 0.1, 1.0
+        ),
         f"{_side} hand": _Capsule(f"{_side}_wrist", f"{_side}_hand", 0.035, 0.0, 1.5),
         f"{_side} thigh": _Capsule(f"{_side}_hip", f"{_side}_knee", 0.070, 0.25, 1.0),
         f"{_side} shin": _Capsule(f"{_side}_knee", f"{_side}_ankle", 0.048),
@@ -47,7 +49,9 @@ def _pairs() -> list[tuple[str, str]]:
     pairs = []
     for side, other in (("left", "right"), ("right", "left")):
         arm = [f"{side} {part}" for part in ("upper arm", "forearm", "hand")]
-        legs = [f"{s} {p}" for s in ("left", "right") for p in ("thigh", "shin", "foot")]
+        legs = [
+            f"{s} {p}" for s in ("left", "right") for p in ("thigh", "shin", "foot")
+        ]
         pairs += [(part, trunk) for part in arm for trunk in _TRUNK]
         pairs += [(part, leg) for part in arm[1:] for leg in legs]
         pairs += [(f"{side} {p}", f"{other} thigh") for p in ("shin", "foot")]
@@ -60,9 +64,7 @@ def _pairs() -> list[tuple[str, str]]:
 
 
 _NAMES = list(_CAPSULES)
-_FIRST, _SECOND = np.array(
-    [[_NAMES.index(a), _NAMES.index(b)] for a, b in _pairs()]
-).T
+_FIRST, _SECOND = np.array([[_NAMES.index(a), _NAMES.index(b)] for a, b in _pairs()]).T
 _A = np.array([JOINT_NAMES.index(c.a) for c in _CAPSULES.values()])
 _B = np.array([JOINT_NAMES.index(c.b) for c in _CAPSULES.values()])
 _START = np.array([c.start for c in _CAPSULES.values()], np.float32)

@@ -221,7 +221,9 @@ def _hair(points: Points, outfit: Outfit, marks: Landmarks) -> Array:
     hangs = (outfit.hair_length > -0.05) & (up < 0.55)
     behind = jnp.where(hangs, jnp.maximum(behind, -0.04 - forward), behind)
     # On the shoulders it stays at the nape and the back.
-    off_arms = 0.48 - jnp.abs(x) - jnp.where(up < -0.15, jnp.maximum(forward + 0.2, 0), 0)
+    off_arms = (
+        0.48 - jnp.abs(x) - jnp.where(up < -0.15, jnp.maximum(forward + 0.2, 0), 0)
+    )
     end = points.y - marks.chin_y + outfit.hair_length
     margin = _least(marks.head_height * jnp.minimum(behind, off_arms), end)
     return jnp.where(outfit.has_hair > 0, margin, -1)

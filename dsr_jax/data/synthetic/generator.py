@@ -1,13 +1,14 @@
 """Batches of synthetic clothed people, made on the fly.
 
-    key → person (shape, pose, outfit, colours) → dressed vertices → camera
-        → visible faces → labels and light at every sample → image, labels, joints
+key → person (shape, pose, outfit, colours) → dressed vertices → camera
+    → visible faces → labels and light at every sample → image, labels, joints
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dsr_jax.arrays import Array, Float, Key, UInt8
 from dsr_jax.body import BodyModel, body_joints
@@ -18,6 +19,7 @@ from dsr_jax.data.synthetic.lighting import sample_light
 from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
 from dsr_jax.data.synthetic.picture import compose, draw_person, interpolate
 from dsr_jax.data.synthetic.settings import SyntheticSettings
+from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.data.synthetic.surface import Surface, survey
 from dsr_jax.data.synthetic.views import (
     Occluder,
@@ -115,20 +117,20 @@ def _views(
 
 
 def _in_chunks(function, inputs, size: int):
-    """Applies a batched function to chunks of the leading axis, one after another."""
+    """Applies a batched function to equal chunks of the leading axis, one by one.
+
+    The last examples are done twice where the chunks do not come out even.
+    """
     total = len(jax.tree.leaves(inputs)[0])
-    if total <= size:
+    count = -(-total // size)
+    if count == 1:
         return function(inputs)
-    whole = total - total % size
+    index = np.minimum(np.arange(count * -(-total // count)), total - 1)
     chunks = jax.tree.map(
-        lambda leaf: leaf[:whole].reshape(-1, size, *leaf.shape[1:]), inputs
+        lambda leaf: leaf[index].reshape(count, -1, *leaf.shape[1:]), inputs
     )
     done = jax.lax.map(function, chunks)
-    done = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), done)
-    if whole == total:
-        return done
-    rest = function(jax.tree.map(lambda leaf: leaf[whole:], inputs))
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), done, rest)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:total], done)
 
 
 def _photograph(
@@ -143,14 +145,21 @@ def _photograph(
     keys = jax.vmap(lambda k: jax.random.split(k, 5))(view_keys)
     turned = _orient(keys[:, 0], people, settings)
     with jax.named_scope("dress"):
-        dressed = dress(model, surface, people, turned)
+        dressed = jax.lax.optimization_barrier(dress(model, surface, people, turned))
     camera = jax.vmap(sample_camera, in_axes=(0, 0, None))(
         keys[:, 1], dressed.mesh.joints, settings
     )
     occluder = jax.vmap(sample_occluder, in_axes=(0, None))(keys[:, 2], settings)
     with jax.named_scope("draw"):
         image, labels = _draw(
-            keys[:, 3:], people, dressed, camera, occluder, model, surface, settings,
+            keys[:, 3:],
+            people,
+            dressed,
+            camera,
+            occluder,
+            model,
+            surface,
+            settings,
             backgrounds,
         )
     batch = Batch(
@@ -171,7 +180,7 @@ def _orient(
     keys: Key[Array, "B"], people: Person, settings: SyntheticSettings
 ) -> Float[Array, "B 24 3 3"]:
     orientation = jax.vmap(sample_orientation, in_axes=(0, None))(keys, settings)
-    root = geometry_einsum("bij,bjk->bik", orientation, people.pose[:, 0])
+    root = product(orientation, people.pose[:, 0])
     return people.pose.at[:, 0].set(root)
 
 
@@ -193,18 +202,24 @@ def _draw(
     hit = visible_faces(
         project_weak_to_ndc(dressed.vertices, camera), faces, (samples, samples)
     )
+    hit = jax.lax.optimization_barrier(hit)
     light = jax.vmap(sample_light, in_axes=(0, None))(keys[:, 0], settings)
 
-    def one(key, face, barycentric, points, normals, person, light, occluder):
-        seen = interpolate(face, barycentric, faces, points, normals, body_faces)
+    seen = jax.vmap(interpolate, in_axes=(0, 0, None, 0, 0, None))(hit.face, hit.barycentric, faces, dressed.points, dressed.normals, body_faces)
+    seen = jax.lax.optimization_barrier(seen)
+    def one(key, face, seen, person, light, occluder):
         colour, labels = draw_person(
             seen, person.outfit, person.appearance, light, surface.landmarks
         )
         return compose(key, colour, labels, face >= 0, occluder, settings, backgrounds)
 
     return jax.vmap(one)(
-        keys[:, 1], hit.face, hit.barycentric, dressed.points, dressed.normals, people,
-        light, occluder,
+        keys[:, 1],
+        hit.face,
+        seen,
+        people,
+        light,
+        occluder,
     )
 
 

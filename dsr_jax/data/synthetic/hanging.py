@@ -48,7 +48,9 @@ class Tube:
 
 def tube_faces(first_vertex: int) -> Int[np.ndarray, "G 3"]:
     """The triangles of the tube, its vertices numbered from `first_vertex`."""
-    ring, segment = np.meshgrid(np.arange(RINGS - 1), np.arange(SEGMENTS), indexing="ij")
+    ring, segment = np.meshgrid(
+        np.arange(RINGS - 1), np.arange(SEGMENTS), indexing="ij"
+    )
     a = ring * (SEGMENTS + 1) + segment
     b, c, d = a + 1, a + SEGMENTS + 1, a + SEGMENTS + 2
     quads = np.stack([np.stack([a, b, c], -1), np.stack([b, d, c], -1)], -2)
@@ -114,7 +116,9 @@ def _frames(rotations: Array) -> Float[Array, "L 3 3"]:
     shins = safe_normalize(down("left_knee", "right_knee") + 0.2 * pelvis)
     knots = jnp.stack([shins, thighs, pelvis])
     levels = jnp.array(LEVELS)
-    along = [jnp.interp(levels, jnp.array([-1.4, -0.6, 0.2]), knots[:, i]) for i in range(3)]
+    along = [
+        jnp.interp(levels, jnp.array([-1.4, -0.6, 0.2]), knots[:, i]) for i in range(3)
+    ]
     down_axis = safe_normalize(jnp.stack(along, -1))
     left = jnp.broadcast_to(rotations[0][:, 0], down_axis.shape)
     front = safe_normalize(jnp.cross(down_axis, left))

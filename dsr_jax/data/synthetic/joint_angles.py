@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.arrays import Array, Float
-from dsr_jax.numerics import geometry_einsum
+from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.rotations import axis_angle_to_matrix
 
 # Degrees. Ranges of healthy adults (American Academy of Orthopaedic Surgeons),
@@ -58,7 +58,9 @@ IS_ARM = np.array([name.split("_", 1)[-1] in ARM_ANGLES for name in ANGLE_NAMES]
 MIRROR = np.array(
     [
         ANGLE_NAMES.index(
-            name.replace("left_", "R_").replace("right_", "left_").replace("R_", "right_")
+            name.replace("left_", "R_")
+            .replace("right_", "left_")
+            .replace("R_", "right_")
         )
         for name in ANGLE_NAMES
     ]
@@ -141,14 +143,10 @@ def angles_to_pose(angles: Float[Array, "*batch A"]) -> Float[Array, "*batch 24 
             factors[joint + offset] = factor
     stacked = jnp.stack([_stack(factors[joint]) for joint in range(24)], axis=-3)
     first, second, third = jnp.moveaxis(axis_angle_to_matrix(stacked), -3, 0)
-    pose = geometry_einsum(
-        "...ab,...bc->...ac",
-        geometry_einsum("...ab,...bc->...ac", first, second),
-        third,
-    )
+    pose = product(product(first, second), third)
     # An arm's angles are those of the trunk: its collarbone has moved already.
     collars, shoulders = pose[..., 13:15, :, :], pose[..., 16:18, :, :]
-    turned_back = geometry_einsum("...ba,...bc->...ac", collars, shoulders)
+    turned_back = product(jnp.swapaxes(collars, -1, -2), shoulders)
     return pose.at[..., 16:18, :, :].set(turned_back)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float, Int, Key
 from dsr_jax.data.synthetic.garments import LAYERS
-from dsr_jax.data.synthetic.sampling import uniform
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.surface import Points
 from dsr_jax.numerics import safe_divide, safe_normalize, safe_sqrt
@@ -34,13 +34,13 @@ class Light:
 
 def sample_light(key: Key[Array, ""], settings: SyntheticSettings) -> Light:
     """A lamp above, anywhere but behind the person."""
-    k = jax.random.split(key, 5)
-    across = uniform(k[0], (-0.9, 0.9))
-    above, before = uniform(k[1], (0.15, 1.0)), uniform(k[2], (0.25, 1.0))
+    draws = Draws(key, 8)
+    across = draws.uniform((-0.9, 0.9))
+    above, before = draws.uniform((0.15, 1.0)), draws.uniform((0.25, 1.0))
     return Light(
         towards=safe_normalize(jnp.stack([across, -above, -before])),
-        ambient=uniform(k[3], settings.ambient_light),
-        tint=1 + 0.05 * jax.random.normal(k[4], (3,)),
+        ambient=draws.uniform(settings.ambient_light),
+        tint=1 + 0.05 * draws.normal(3),
     )
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Key
-from dsr_jax.data.synthetic.sampling import chance, choice, uniform
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import HAIR, LOWERS, UPPERS, SyntheticSettings
 
 # Lengths are `Points.height` (−3 sole … 0 hip … 1 neck) or `Points.arm` (0 shoulder …
@@ -83,77 +83,76 @@ class Outfit:
 
 def sample_outfit(key: Key[Array, ""], settings: SyntheticSettings) -> Outfit:
     """Draws one person's clothes and hair."""
-    keys = jax.random.split(key, 5)
-    fields = _upper_and_lower(keys[0], settings)
-    fields |= _coat(keys[1], settings, fields)
-    fields |= _flare(keys[2], fields)
-    fields |= _hands_and_feet(keys[3], settings, fields)
-    fields |= _head(keys[4], settings)
+    draws = Draws(key, 64)
+    fields = _upper_and_lower(draws, settings)
+    fields |= _coat(draws, settings, fields)
+    fields |= _flare(draws, fields)
+    fields |= _hands_and_feet(draws, settings, fields)
+    fields |= _head(draws, settings)
     return Outfit(**fields)
 
 
-def _upper_and_lower(
-    key: Key[Array, ""], settings: SyntheticSettings
-) -> dict[str, Array]:
-    k = jax.random.split(key, 20)
-    dress = chance(k[0], settings.dress_probability)
-    upper = choice(k[1], settings.uppers, UPPERS)
+def _upper_and_lower(draws: Draws, settings: SyntheticSettings) -> dict[str, Array]:
+    dress = draws.chance(settings.dress_probability)
+    upper = draws.choice(settings.uppers, UPPERS)
     upper = jnp.where((dress > 0) & (upper == UPPERS.index("bare")), 1, upper)
     bare = upper == UPPERS.index("bare")
-    lower = choice(k[2], settings.lowers, LOWERS)
+    lower = draws.choice(settings.lowers, LOWERS)
     skirt = LOWERS.index("skirt")
     lower = jnp.where(bare & (lower == skirt), LOWERS.index("shorts"), lower)
     long_sleeve = upper == UPPERS.index("long sleeve")
-    waist = uniform(k[3], (0.20, 0.40))
-    tucked = chance(k[4], jnp.where(lower == skirt, 0.6, 0.3))
-    hem = jnp.where(tucked > 0, waist, uniform(k[5], (-0.24, 0.10)))
-    hem = jnp.where(dress > 0, uniform(k[6], (-1.75, -0.55)), hem)
-    turtleneck = chance(k[7], jnp.where(long_sleeve, 0.22, 0.0))
+    waist = draws.uniform((0.20, 0.40))
+    tucked = draws.chance(jnp.where(lower == skirt, 0.6, 0.3))
+    hem = jnp.where(tucked > 0, waist, draws.uniform((-0.24, 0.10)))
+    hem = jnp.where(dress > 0, draws.uniform((-1.75, -0.55)), hem)
+    turtleneck = draws.chance(jnp.where(long_sleeve, 0.22, 0.0))
     loose = settings.looseness
     return {
-        "thickness": uniform(k[8], settings.thickness),
+        "thickness": draws.uniform(settings.thickness),
         "upper_hem": jnp.where(bare, NOTHING, hem),
-        "upper_sleeve": _by_kind(k[9], upper, _SLEEVE_ENDS),
-        "upper_loose": uniform(k[10], loose),
+        "upper_sleeve": _by_kind(draws, upper, _SLEEVE_ENDS),
+        "upper_loose": draws.uniform(loose),
         "upper_is_dress": dress,
-        "collar": jnp.where(turtleneck > 0, 0.055, uniform(k[11], (-0.012, 0.016))),
+        "collar": jnp.where(turtleneck > 0, 0.055, draws.uniform((-0.012, 0.016))),
         "neckline": jnp.where(
-            turtleneck > 0, 0.0, uniform(k[12], (0.0, 0.11)) * chance(k[13], 0.75)
+            turtleneck > 0, 0.0, draws.uniform((0.0, 0.11)) * draws.chance(0.75)
         ),
-        "neckline_width": uniform(k[14], (0.045, 0.085)),
-        "neckline_is_v": chance(k[15], 0.45),
+        "neckline_width": draws.uniform((0.045, 0.085)),
+        "neckline_is_v": draws.chance(0.45),
         "waist": waist,
-        "lower_hem": jnp.where(dress > 0, NOTHING, _by_kind(k[16], lower, _LOWER_HEMS)),
-        "lower_loose": uniform(k[17], loose),
+        "lower_hem": jnp.where(dress > 0, NOTHING, _by_kind(draws, lower, _LOWER_HEMS)),
+        "lower_loose": draws.uniform(loose),
         "lower_is_skirt": jnp.where(dress > 0, 0.0, lower == skirt),
     }
 
 
 def _coat(
-    key: Key[Array, ""], settings: SyntheticSettings, worn: dict[str, Array]
+    draws: Draws, settings: SyntheticSettings, worn: dict[str, Array]
 ) -> dict[str, Array]:
     """An open or closed jacket or coat, longer than a skirt beneath it."""
-    k = jax.random.split(key, 6)
-    wears = chance(k[0], settings.coat_probability) * (worn["upper_hem"] < NOTHING)
+    wears = draws.chance(settings.coat_probability) * (worn["upper_hem"] < NOTHING)
     hem = jnp.where(
-        chance(k[1], 0.5) > 0, uniform(k[2], (-0.25, 0.05)), uniform(k[3], (-1.35, -0.6))
+        draws.chance(0.5) > 0,
+        draws.uniform((-0.25, 0.05)),
+        draws.uniform((-1.35, -0.6)),
     )
-    beneath = jnp.where(worn["lower_is_skirt"] > 0, worn["lower_hem"], worn["upper_hem"])
+    beneath = jnp.where(
+        worn["lower_is_skirt"] > 0, worn["lower_hem"], worn["upper_hem"]
+    )
     hem = jnp.where(beneath < -0.5, jnp.minimum(hem, beneath - 0.12), hem)
     return {
         "coat_hem": jnp.where(wears > 0, hem, NOTHING),
-        "coat_sleeve": uniform(k[4], (1.85, 2.06)),
-        "coat_loose": uniform(k[5], settings.looseness),
-        "coat_open": chance(k[1], 0.55) * uniform(k[3], (0.02, 0.07)),
+        "coat_sleeve": draws.uniform((1.85, 2.06)),
+        "coat_loose": draws.uniform(settings.looseness),
+        "coat_open": draws.chance(0.55) * draws.uniform((0.02, 0.07)),
     }
 
 
-def _flare(key: Key[Array, ""], worn: dict[str, Array]) -> dict[str, Array]:
+def _flare(draws: Draws, worn: dict[str, Array]) -> dict[str, Array]:
     """The cloth around both legs belongs to the outermost of coat, dress and skirt."""
-    k = jax.random.split(key, 4)
     coat = worn["coat_hem"] < -0.5
     dress, skirt = worn["upper_is_dress"] > 0, worn["lower_is_skirt"] > 0
-    wide = jnp.where(chance(k[0], 0.45) > 0, uniform(k[1], (0.06, 0.13)), 0.02)
+    wide = jnp.where(draws.chance(0.45) > 0, draws.uniform((0.06, 0.13)), 0.02)
     hem = jnp.where(dress, worn["upper_hem"], worn["lower_hem"])
     # A skirt begins beneath the shirt that hangs over it.
     under_shirt = jnp.minimum(worn["waist"], worn["upper_hem"] + 0.08)
@@ -162,58 +161,60 @@ def _flare(key: Key[Array, ""], worn: dict[str, Array]) -> dict[str, Array]:
         "flare_start": jnp.where(coat | dress, worn["waist"], under_shirt),
         "flare_hem": jnp.where(coat, worn["coat_hem"], hem),
         "flare": jnp.where(coat, 0.03 + 0.03 * worn["coat_loose"], wide),
-        "folds": uniform(k[2], (0.05, 0.30)),
-        "fold_count": jnp.round(uniform(k[3], (5.0, 10.0))),
+        "folds": draws.uniform((0.05, 0.30)),
+        "fold_count": jnp.round(draws.uniform((5.0, 10.0))),
     }
 
 
 def _hands_and_feet(
-    key: Key[Array, ""], settings: SyntheticSettings, worn: dict[str, Array]
+    draws: Draws, settings: SyntheticSettings, worn: dict[str, Array]
 ) -> dict[str, Array]:
-    k = jax.random.split(key, 9)
-    shod = chance(k[0], settings.shoes_probability)
-    boots = chance(k[1], 0.16)
-    top = jnp.where(boots > 0, uniform(k[2], (-1.75, -1.2)), uniform(k[3], (-2.2, -1.95)))
-    high = chance(k[4], 0.3)
-    sock = jnp.where(high > 0, uniform(k[5], (-1.6, -1.12)), uniform(k[6], (-1.95, -1.8)))
+    shod = draws.chance(settings.shoes_probability)
+    boots = draws.chance(0.16)
+    top = jnp.where(
+        boots > 0, draws.uniform((-1.75, -1.2)), draws.uniform((-2.2, -1.95))
+    )
+    high = draws.chance(0.3)
+    sock = jnp.where(
+        high > 0, draws.uniform((-1.6, -1.12)), draws.uniform((-1.95, -1.8))
+    )
     # Trousers go into boots.
     in_boots = boots * shod * (worn["lower_is_skirt"] < 1) * (worn["lower_hem"] < -1.5)
     return {
         "shoe_top": jnp.where(shod > 0, top, -NOTHING),
         "sock_top": jnp.where(
-            chance(k[7], settings.socks_probability) > 0, sock, -NOTHING
+            draws.chance(settings.socks_probability) > 0, sock, -NOTHING
         ),
         "lower_hem": jnp.where(in_boots > 0, top, worn["lower_hem"]),
         "glove_cuff": jnp.where(
-            chance(k[8], settings.gloves_probability) > 0, 1.9, NOTHING
+            draws.chance(settings.gloves_probability) > 0, 1.9, NOTHING
         ),
     }
 
 
-def _head(key: Key[Array, ""], settings: SyntheticSettings) -> dict[str, Array]:
-    k = jax.random.split(key, 14)
-    kind = choice(k[0], settings.hair, HAIR)
-    afro = chance(k[1], 0.06) * (kind < HAIR.index("long"))
-    volume = _by_kind(k[2], kind, _HAIR_VOLUMES)
+def _head(draws: Draws, settings: SyntheticSettings) -> dict[str, Array]:
+    kind = draws.choice(settings.hair, HAIR)
+    afro = draws.chance(0.06) * (kind < HAIR.index("long"))
+    volume = _by_kind(draws, kind, _HAIR_VOLUMES)
     return {
         "has_hair": (kind > HAIR.index("bald")).astype(jnp.float32),
-        "hair_length": _by_kind(k[3], kind, _HAIR_LENGTHS),
+        "hair_length": _by_kind(draws, kind, _HAIR_LENGTHS),
         "hair_volume": jnp.where(afro > 0, 2.2 * volume, volume),
-        "hairline": uniform(k[4], (0.68, 0.86)),
-        "has_scarf": chance(k[5], settings.scarf_probability),
-        "scarf_length": chance(k[6], 0.6) * uniform(k[7], (0.12, 0.35)),
-        "has_hat": chance(k[8], settings.hat_probability),
-        "hat_line": uniform(k[9], (0.66, 0.78)),
-        "hat_volume": uniform(k[10], (0.012, 0.032)),
-        "hat_brim": chance(k[11], 0.6) * uniform(k[12], (0.035, 0.065)),
-        "hat_brim_is_round": chance(k[13], 0.4),
-        "has_sunglasses": chance(k[13], settings.sunglasses_probability),
+        "hairline": draws.uniform((0.68, 0.86)),
+        "has_scarf": draws.chance(settings.scarf_probability),
+        "scarf_length": draws.chance(0.6) * draws.uniform((0.12, 0.35)),
+        "has_hat": draws.chance(settings.hat_probability),
+        "hat_line": draws.uniform((0.66, 0.78)),
+        "hat_volume": draws.uniform((0.012, 0.032)),
+        "hat_brim": draws.chance(0.6) * draws.uniform((0.035, 0.065)),
+        "hat_brim_is_round": draws.chance(0.4),
+        "has_sunglasses": draws.chance(settings.sunglasses_probability),
     }
 
 
 def _by_kind(
-    key: Key[Array, ""], kind: Array, ranges: tuple[tuple[float, float], ...]
+    draws: Draws, kind: Array, ranges: tuple[tuple[float, float], ...]
 ) -> Array:
     """A number in the range of the kind drawn."""
     low, high = jnp.asarray(ranges).T
-    return low[kind] + jax.random.uniform(key, ()) * (high - low)[kind]
+    return low[kind] + draws.unit() * (high - low)[kind]

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from dsr_jax.arrays import Array, Float, Int, Key, UInt8
 from dsr_jax.data.synthetic.appearance import Appearance, paint
 from dsr_jax.data.synthetic.backgrounds import (
+    BACKGROUND_DRAWS,
     Channels,
     image_background,
     procedural_background,
@@ -20,7 +21,7 @@ from dsr_jax.data.synthetic.garments import (
 )
 from dsr_jax.data.synthetic.lighting import Light, shade
 from dsr_jax.data.synthetic.outfits import Outfit
-from dsr_jax.data.synthetic.sampling import chance, uniform
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.surface import Landmarks, Points
 from dsr_jax.data.synthetic.views import Occluder, covered
@@ -96,10 +97,11 @@ def compose(
     images: UInt8[Array, "N h w 3"] | None,
 ) -> tuple[UInt8[Array, "H H 3"], UInt8[Array, "H H"]]:
     """The person before a background, behind an object, through a camera."""
-    k = jax.random.split(key, 3)
+    k = jax.random.split(key)
+    draws = Draws(k[0], BACKGROUND_DRAWS + 8)
     size, samples = settings.image_size, settings.supersampling
     share = _average(shows_person.astype(jnp.float32), samples)
-    behind = _background(k[0], settings, images)
+    behind = _background(draws, settings, images)
     hidden = covered(occluder, *_pixel_centres(size))
     stripes = jnp.sign(jnp.sin(jnp.arange(size) * (40.0 / size)))[:, None]
     channels = []
@@ -108,23 +110,22 @@ def compose(
         picture = person + (1 - share) * behind[c]
         object_colour = occluder.colour[c] + occluder.stripe[c] * stripes
         channels.append(jnp.where(hidden, object_colour, picture))
-    image = _photograph(k[1], jnp.stack(channels, -1), settings)
+    image = _photograph(draws, k[1], jnp.stack(channels, -1), settings)
     votes = jnp.where(shows_person, labels, _BACKGROUND)
     label = jnp.where(hidden, _BACKGROUND, _majority(votes, samples))
     return image, label.astype(jnp.uint8)
 
 
 def _background(
-    key: Key[Array, ""],
+    draws: Draws,
     settings: SyntheticSettings,
     images: UInt8[Array, "N h w 3"] | None,
 ) -> Channels:
-    k = jax.random.split(key, 3)
-    scene = procedural_background(k[0], settings.image_size)
+    scene = procedural_background(draws, settings.image_size)
     if images is None:
         return scene
-    use = chance(k[1], settings.image_background_probability) > 0
-    part = image_background(k[2], images, settings.image_size)
+    use = draws.chance(settings.image_background_probability) > 0
+    part = image_background(draws, images, settings.image_size)
     red, green, blue = (jnp.where(use, p, s) for p, s in zip(part, scene, strict=True))
     return red, green, blue
 
@@ -133,7 +134,9 @@ def _pixel_centres(size: int) -> tuple[Array, Array]:
     """NDC x and y (up) of every pixel."""
     line = (2 * jnp.arange(size, dtype=jnp.float32) + 1 - size) / size
     shape = (size, size)
-    return jnp.broadcast_to(line[None, :], shape), jnp.broadcast_to(-line[:, None], shape)
+    return jnp.broadcast_to(line[None, :], shape), jnp.broadcast_to(
+        -line[:, None], shape
+    )
 
 
 def _average(samples_image: Float[Array, "S S"], samples: int) -> Float[Array, "H H"]:
@@ -155,17 +158,19 @@ def _majority(labels: Int[Array, "S S"], samples: int) -> Int[Array, "H H"]:
 
 
 def _photograph(
-    key: Key[Array, ""], image: Float[Array, "H H 3"], settings: SyntheticSettings
+    draws: Draws,
+    noise_key: Key[Array, ""],
+    image: Float[Array, "H H 3"],
+    settings: SyntheticSettings,
 ) -> UInt8[Array, "H H 3"]:
     """Brightness, contrast, blur and noise of a camera; 8 bits a channel."""
-    k = jax.random.split(key, 5)
-    bright = uniform(k[0], settings.brightness)
-    contrast = uniform(k[1], settings.contrast)
+    bright = draws.uniform(settings.brightness)
+    contrast = draws.uniform(settings.contrast)
     image = bright * ((image - 0.5) * contrast + 0.5)
-    weight = uniform(k[2], settings.blur)
+    weight = draws.uniform(settings.blur)
     for axis in (0, 1):
         near = jnp.roll(image, 1, axis) + jnp.roll(image, -1, axis)
         image = (image + 0.5 * weight * near) / (1 + weight)
-    spread = uniform(k[3], settings.noise)
-    image = image + spread * jax.random.normal(k[4], image.shape)
+    spread = draws.uniform(settings.noise)
+    image = image + spread * jax.random.normal(noise_key, image.shape)
     return jnp.round(255 * jnp.clip(image, 0, 1)).astype(jnp.uint8)

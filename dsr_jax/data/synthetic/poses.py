@@ -19,7 +19,7 @@ from dsr_jax.data.synthetic.joint_angles import (
     clip_to_limits,
     mirror_angles,
 )
-from dsr_jax.data.synthetic.sampling import chance, choice
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import joint_positions, world_rotations
 
@@ -55,35 +55,32 @@ def sample_angles(
     key: Key[Array, ""], settings: SyntheticSettings
 ) -> Float[Array, "A"]:
     """One angle vector in degrees, within the limits of `joint_angles`."""
-    keys = jax.random.split(key, 6)
-    body = _draw(keys[0], ACTIVITIES, settings.activities, settings)
-    arms = _draw(keys[1], GESTURES, settings.gestures, settings)
-    arms = jnp.where(chance(keys[2], 0.5) > 0, mirror_angles(arms), arms)
-    gesturing = chance(keys[3], settings.gesture_probability)
+    draws = Draws(key, 2 * len(ANGLE_NAMES) + 16)
+    body = _draw(draws, ACTIVITIES, settings.activities, settings)
+    arms = _draw(draws, GESTURES, settings.gestures, settings)
+    arms = jnp.where(draws.chance(0.5) > 0, mirror_angles(arms), arms)
+    gesturing = draws.chance(settings.gesture_probability)
     with_gesture = jnp.where(IS_ARM, arms, body + arms * _IS_TRUNK)
     angles = jnp.where(gesturing > 0, with_gesture, body)
-    angles = jnp.where(chance(keys[4], 0.5) > 0, mirror_angles(angles), angles)
+    angles = jnp.where(draws.chance(0.5) > 0, mirror_angles(angles), angles)
     return clip_to_limits(angles)
 
 
 def _draw(
-    key: Key[Array, ""],
+    draws: Draws,
     known: dict[str, Activity],
     weights: tuple[tuple[str, float], ...],
     settings: SyntheticSettings,
 ) -> Float[Array, "A"]:
     """Angles of one of the activities at a random phase, each joint varied."""
-    which, phase, vary = jax.random.split(key, 3)
     names = tuple(known)
-    index = choice(which, weights, names)
+    index = draws.choice(weights, names)
     centre, cosine, sine = (
         jnp.asarray(np.stack([getattr(known[name], field) for name in names]))[index]
         for field in ("centre", "cosine", "sine")
     )
     spread = jnp.asarray(np.array([known[name].spread for name in names], np.float32))
-    angle = jax.random.uniform(phase, (), maxval=2 * np.pi)
-    noise = jax.random.truncated_normal(
-        vary, -_TRUNCATION, _TRUNCATION, (len(ANGLE_NAMES),)
-    )
+    phase = draws.uniform((0, 2 * np.pi))
+    noise = jnp.clip(draws.normal(len(ANGLE_NAMES)), -_TRUNCATION, _TRUNCATION)
     varied = settings.pose_spread * spread[index] * jnp.asarray(JOINT_SPREAD) * noise
-    return centre + jnp.cos(angle) * cosine + jnp.sin(angle) * sine + varied
+    return centre + jnp.cos(phase) * cosine + jnp.sin(phase) * sine + varied

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float, Key
 from dsr_jax.body import JOINT_NAMES
-from dsr_jax.data.synthetic.sampling import chance, uniform
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
-from dsr_jax.numerics import geometry_einsum
+from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.rotations import axis_angle_to_matrix
 
 # The rasterizer sees to 100 m; the weak camera puts a body of scale s at 44.64 / s m.
@@ -18,9 +18,7 @@ _SCALE_RANGE = (0.5, 3.0)
 # The head and the hands and feet stick out of the box of the joints, metres.
 _BEYOND_JOINTS = 0.08
 _LEG_JOINTS = [
-    i
-    for i, name in enumerate(JOINT_NAMES)
-    if name.endswith(("knee", "ankle", "foot"))
+    i for i, name in enumerate(JOINT_NAMES) if name.endswith(("knee", "ankle", "foot"))
 ]
 
 
@@ -42,17 +40,17 @@ def sample_orientation(
     key: Key[Array, ""], settings: SyntheticSettings
 ) -> Float[Array, "3 3"]:
     """Rotation from upright body axes to camera axes: roll · pitch · Rx(π) · yaw."""
-    k = jax.random.split(key, 5)
+    draws = Draws(key, 16)
     limit = settings.yaw_limit_degrees
-    anywhere = uniform(k[0], (-limit, limit))
-    frontal = settings.frontal_spread_degrees * jax.random.normal(k[1], ())
+    anywhere = draws.uniform((-limit, limit))
+    frontal = settings.frontal_spread_degrees * draws.normal()
     yaw = jnp.where(
-        chance(k[2], settings.frontal_probability) > 0,
+        draws.chance(settings.frontal_probability) > 0,
         jnp.clip(frontal, -limit, limit),
         anywhere,
     )
-    pitch = uniform(k[3], settings.pitch_degrees)
-    roll = settings.roll_spread_degrees * jax.random.normal(k[4], ())
+    pitch = draws.uniform(settings.pitch_degrees)
+    roll = settings.roll_spread_degrees * draws.normal()
     zero = jnp.zeros(())
     # Rx(π) takes y up and z forward to the camera's y down and z away.
     vectors = jnp.stack(
@@ -63,7 +61,7 @@ def sample_orientation(
         ]
     )
     factors = axis_angle_to_matrix(vectors)
-    return geometry_einsum("ab,bc,cd->ad", factors[0], factors[1], factors[2])
+    return product(product(factors[0], factors[1]), factors[2])
 
 
 def sample_camera(
@@ -76,32 +74,33 @@ def sample_camera(
       joints: posed joints in camera axes, metres.
       settings: margin, jitter, how often only the upper body is shown.
     """
-    k = jax.random.split(key, 5)
+    draws = Draws(key, 16)
     flat = joints[:, :2]
     whole = jnp.ones(len(JOINT_NAMES))
     upper = whole.at[jnp.array(_LEG_JOINTS)].set(0)
-    keep = jnp.where(chance(k[0], settings.truncation_probability) > 0, upper, whole)
+    keep = jnp.where(draws.chance(settings.truncation_probability) > 0, upper, whole)
     low = jnp.min(jnp.where(keep[:, None] > 0, flat, jnp.inf), axis=0) - _BEYOND_JOINTS
-    high = jnp.max(jnp.where(keep[:, None] > 0, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS
+    high = (
+        jnp.max(jnp.where(keep[:, None] > 0, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS
+    )
     half = 0.5 * settings.box_margin * jnp.max(high - low)
-    scale = jnp.clip(uniform(k[1], settings.scale_range) / half, *_SCALE_RANGE)
+    scale = jnp.clip(draws.uniform(settings.scale_range) / half, *_SCALE_RANGE)
     limit = settings.shift_range
-    shift = jax.random.uniform(k[2], (2,), minval=-limit, maxval=limit) / scale
+    shift = draws.uniform((-limit, limit), 2) / scale
     return jnp.concatenate([scale[None], shift - 0.5 * (low + high)])
 
 
 def sample_occluder(key: Key[Array, ""], settings: SyntheticSettings) -> Occluder:
     """An object somewhere over the crop, or none."""
-    k = jax.random.split(key, 6)
-    there = chance(k[0], settings.occluder_probability)
-    low, high = settings.occluder_size
-    half = jax.random.uniform(k[1], (2,), minval=low, maxval=high)
+    draws = Draws(key, 16)
+    there = draws.chance(settings.occluder_probability)
+    half = draws.uniform(settings.occluder_size, 2)
     return Occluder(
-        centre=jax.random.uniform(k[2], (2,), minval=-0.85, maxval=0.85),
+        centre=draws.uniform((-0.85, 0.85), 2),
         half=there * half,
-        is_round=chance(k[3], 0.5),
-        colour=jax.random.uniform(k[4], (3,)),
-        stripe=0.25 * jax.random.normal(k[5], (3,)),
+        is_round=draws.chance(0.5),
+        colour=draws.unit(3),
+        stripe=0.25 * draws.normal(3),
     )
 
 
@@ -111,7 +110,5 @@ def covered(occluder: Occluder, x: Array, y: Array) -> Array:
     half = jnp.where(there, occluder.half, 1)
     dx = jnp.abs(x - occluder.centre[0]) / half[0]
     dy = jnp.abs(y - occluder.centre[1]) / half[1]
-    extent = jnp.where(
-        occluder.is_round > 0, dx * dx + dy * dy, jnp.maximum(dx, dy)
-    )
+    extent = jnp.where(occluder.is_round > 0, dx * dx + dy * dy, jnp.maximum(dx, dy))
     return there[0] & (extent < 1)

@@ -1,0 +1,105 @@
+"""From settings to what they name: body, prior, network; and from a run's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import jax
+from flax import nnx
+from jax.sharding import SingleDeviceSharding
+from ml_collections import ConfigDict
+
+from dsr_jax.body import BodyModel, load_body
+from dsr_jax.errors import UserError
+from dsr_jax.pipeline import Scene
+from dsr_jax.regressor import Regressor, default_mean_parameters, load_mean_parameters
+from dsr_jax.semantics import load_prior
+from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
+from dsr_jax.training.settings import BodySettings, RunSettings
+from dsr_jax.training.state import split_regressor
+
+
+def load_configured_body(settings: BodySettings) -> BodyModel:
+    """The body of a config.
+
+    Raises:
+      UserError: a file is missing or damaged.
+    """
+    return load_body(
+        settings.name,
+        extra_regressor=settings.extra_regressor or None,
+        h36m_regressor=settings.h36m_regressor or None,
+    )
+
+
+def load_scene(settings: RunSettings) -> Scene:
+    """Body and prior of a config.
+
+    Raises:
+      UserError: a file is missing or damaged, or the prior is of another body.
+    """
+    body = load_configured_body(settings.body)
+    prior = load_prior(settings.semantics.prior)
+    prior.check_body(body.template.shape[0], body.faces.shape[0])
+    return Scene(body, prior)
+
+
+def regressor_builder(settings: RunSettings) -> Callable[[nnx.Rngs], Regressor]:
+    """Makes the regressor of a config from random streams.
+
+    Raises:
+      UserError: the file of mean parameters is missing or damaged.
+    """
+    path = settings.body.mean_parameters
+    mean = load_mean_parameters(path) if path else default_mean_parameters()
+    return lambda rngs: Regressor(settings.regressor, mean, rngs)
+
+
+def load_regressor(
+    workdir: str | Path, which: Literal["best", "latest"] = "best"
+) -> tuple[Regressor, BodyModel, ConfigDict]:
+    """The trained regressor of a run, ready to predict, with its body and its config.
+
+    Args:
+      workdir: the folder of the run.
+      which: the checkpoint with the lowest 1.5·PA-MPJPE + MPJPE on the validation
+        split, or the newest.
+
+    Raises:
+      UserError: no such folder, not a run's folder, no checkpoint yet, a damaged
+        checkpoint, or one that the config does not fit.
+    """
+    config = read_run_config(workdir)
+    settings = RunSettings.from_config(config)
+    folder = Path(workdir).expanduser().absolute()
+    body = load_configured_body(settings.body)
+    build = regressor_builder(settings)
+    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    network, params, rng, statistics = split_regressor(abstract)
+    sharding = SingleDeviceSharding(jax.devices()[0])
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        {"params": params, "statistics": statistics},
+    )
+    checkpoints = _open_checkpoints(folder)
+    step = checkpoints.best_step if which == "best" else checkpoints.latest_step
+    if step is None:
+        raise UserError(f"{workdir}: holds no checkpoint yet; train longer")
+    restored = checkpoints.restore_regressor(step, like)
+    checkpoints.close()
+    # Dropout is off in evaluation: any keys serve.
+    keys = jax.tree.map(
+        lambda leaf: jax.random.key(0)
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        else jax.numpy.zeros(leaf.shape, leaf.dtype),
+        rng,
+    )
+    parts = restored["params"], keys, restored["statistics"]
+    return nnx.merge(network.evaluation, *parts), body, config
+
+
+def _open_checkpoints(folder: Path) -> Checkpoints:
+    if not (folder / CHECKPOINTS).is_dir():
+        raise UserError(f"{folder}: holds no checkpoint yet; train longer")
+    return Checkpoints(folder, read_only=True)

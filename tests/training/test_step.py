@@ -1,0 +1,216 @@
+"""The training step: one compilation, sharded, donated, learning, and loud on NaN."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dsr_jax.body import load_body
+from dsr_jax.data import Batch
+from dsr_jax.errors import UserError
+from dsr_jax.losses import ObjectiveSettings
+from dsr_jax.pipeline import PipelineSettings, Scene
+from dsr_jax.rasterizer import RasterSettings
+from dsr_jax.regressor import Prediction
+from dsr_jax.rotations import rotation_6d_to_matrix
+from dsr_jax.semantics import CIHP, SemanticPrior
+from dsr_jax.training.devices import check_divisible, device_mesh, put_batch, replicated
+from dsr_jax.training.optimizer import OptimizerSettings, build_optimizer
+from dsr_jax.training.state import create_state
+from dsr_jax.training.step import build_train_step, check_finite
+
+SIZE, PEOPLE, DSR_START = 24, 4, 3
+TERMS = ("keypoints_2d", "joints_3d", "pose", "betas", "camera", "dsr_mc", "dsr_c")
+
+
+class TinyRegressor(nnx.Module):
+    """A regressor's inputs, outputs and kinds of variables, without its size."""
+
+    def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(3, rngs=rngs)
+        self.dropout = nnx.Dropout(0.1, rngs=rngs)
+        self.linear = nnx.Linear(3, 24 * 6 + 13, kernel_init=_small, rngs=rngs)
+
+    def __call__(self, image):
+        numbers = self.linear(self.dropout(self.norm(image.mean((1, 2)))))
+        count = image.shape[0]
+        upright = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).reshape(6)
+        rotation_6d = numbers[:, :144].reshape(count, 24, 6) + upright[None, None]
+        # Half a turn about x: facing the camera.
+        flip = jnp.ones((24, 6)).at[0, 2:4].set(-1.0)
+        rotation_6d = rotation_6d * flip[None]
+        return Prediction(
+            pose=rotation_6d_to_matrix(rotation_6d),
+            betas=numbers[:, 144:154],
+            camera=numbers[:, 154:] + jnp.array([[0.9, 0.0, 0.0]]),
+            rotation_6d=rotation_6d,
+        )
+
+
+def _small(key, shape, dtype=jnp.float32, out_sharding=None):
+    return 0.01 * jax.random.normal(key, shape, dtype)
+
+
+def make_batch():
+    generator = np.random.default_rng(0)
+    labels = np.zeros((PEOPLE, SIZE, SIZE), np.uint8)
+    labels[:, 2:8, 9:15] = CIHP.index("face")
+    labels[:, 8:14, 8:16] = CIHP.index("upper-clothes")
+    labels[:, 14:22, 8:16] = CIHP.index("pants")
+
+    def normal(scale, *shape):
+        return generator.normal(0, scale, shape).astype(np.float32)
+
+    ones = np.ones((PEOPLE, 49, 1), np.float32)
+    return Batch(
+        image=generator.integers(0, 255, (PEOPLE, SIZE, SIZE, 3)).astype(np.uint8),
+        labels=labels,
+        has_labels=np.array([1, 1, 1, 0], np.float32),
+        keypoints_ndc=np.concatenate([normal(0.4, PEOPLE, 49, 2), ones], -1),
+        joints=np.concatenate([normal(0.4, PEOPLE, 24, 3), ones[:, 25:]], -1),
+        pose=np.tile(np.diag([1.0, -1.0, -1.0]), (PEOPLE, 24, 1, 1)).astype(np.float32),
+        betas=normal(1.0, PEOPLE, 10),
+        has_body=np.array([1, 0, 1, 1], np.float32),
+        camera=np.zeros((PEOPLE, 3), np.float32),
+    )
+
+
+def make_run(mesh):
+    body = load_body("free-lite")
+    count = body.template.shape[0]
+    probabilities = np.random.default_rng(0).dirichlet(np.full(20, 0.3), count)
+    scene = Scene(
+        body,
+        SemanticPrior(
+            jnp.asarray(probabilities, jnp.float32), jnp.ones(count), "test", "vertex"
+        ),
+    )
+    optimizer = build_optimizer(
+        OptimizerSettings(
+            learning_rate=3e-3,
+            b1=0.9,
+            b2=0.999,
+            eps=1e-8,
+            schedule="constant",
+            warmup_steps=0,
+            final_fraction=0.0,
+            clip_norm=0.0,
+        ),
+        steps=10,
+    )
+    network, state = create_state(
+        TinyRegressor, optimizer, jax.random.key(0), replicated(mesh)
+    )
+    settings = PipelineSettings(
+        objective=ObjectiveSettings(dsr_start_step=DSR_START),
+        raster=RasterSettings(image_size=(SIZE, SIZE), sigma=1e-4),
+        visible_only=False,
+    )
+    step = build_train_step(network, optimizer, settings, mesh)
+    return state, step, scene, put_batch(make_batch(), mesh)
+
+
+def run_steps(mesh, count):
+    state, step, scene, batch = make_run(mesh)
+    history, compilations = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: compilations.append(event)
+    )
+    for _ in range(count):
+        del compilations[:]
+        state, metrics = step(state, scene, batch)
+        history.append({name: float(value) for name, value in metrics.items()})
+        history[-1]["compilations"] = sum(
+            event.endswith(("backend_compile_duration", "jaxpr_trace_duration"))
+            for event in compilations
+        )
+    return state, history, step
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    """Six steps on four devices, the semantic terms from the fourth on."""
+    mesh = device_mesh()
+    assert mesh.size == 4
+    return run_steps(mesh, 6)
+
+
+def test_one_compilation_across_the_switch(sharded):
+    _, history, _ = sharded
+    assert history[0]["compilations"] > 0
+    assert [metrics["compilations"] for metrics in history[1:]] == [0] * 5
+    for number, metrics in enumerate(history):
+        active = number >= DSR_START
+        assert (metrics["valid/dsr_c"] > 0) == active
+        assert (metrics["term/dsr_mc"] > 0) == active
+        assert (metrics["term/dsr_c"] > 0) == active
+
+
+def test_terms_add_up_to_the_loss(sharded):
+    _, history, _ = sharded
+    weights = ObjectiveSettings()
+    for metrics in history:
+        weighted = {name: metrics[f"weighted/{name}"] for name in TERMS}
+        np.testing.assert_allclose(sum(weighted.values()), metrics["loss"], rtol=1e-5)
+        for name in TERMS:
+            expected = 60 * getattr(weights, name) * metrics[f"term/{name}"]
+            np.testing.assert_allclose(weighted[name], expected, rtol=1e-5)
+    assert history[-1]["valid/dsr_c"] == history[-1]["valid/pose"] == 0.75
+
+
+def test_it_learns(sharded):
+    state, history, _ = sharded
+    assert int(state.step) == 6
+    assert history[2]["loss"] < history[0]["loss"]
+    assert history[-1]["weighted/keypoints_2d"] < history[0]["weighted/keypoints_2d"]
+    moved = jax.tree.leaves(nnx.to_pure_dict(state.statistics))
+    assert any(np.abs(np.asarray(x) - 1).min() > 0 for x in moved)
+
+
+def test_the_state_is_given_away_and_copied_everywhere(sharded):
+    state, _, step = sharded
+    _, _, scene, batch = make_run(device_mesh())
+    before = jax.tree.leaves(state.params)[0]
+    assert len(before.sharding.device_set) == 4 and before.is_fully_replicated
+    step(jax.tree.map(lambda x: x, state), scene, batch)
+    assert before.is_deleted()
+
+
+@pytest.mark.slow
+def test_devices_do_not_change_the_result():
+    """Global means, global batch statistics: four devices compute what one does."""
+    first, history, _ = run_steps(device_mesh(), 5)
+    second, alone, _ = run_steps(device_mesh(jax.devices()[:1]), 5)
+    for ours, theirs in zip(history, alone, strict=True):
+        for name in ours.keys() - {"compilations"}:
+            np.testing.assert_allclose(
+                ours[name], theirs[name], rtol=2e-4, atol=1e-6, err_msg=name
+            )
+    pairs = zip(jax.tree.leaves(first.params), jax.tree.leaves(second.params), strict=True)
+    for a, b in pairs:
+        # Adam turns the sign of a gradient of 1e-9 into a step of the learning rate.
+        assert np.mean(np.abs(np.asarray(a) - np.asarray(b)) > 1e-4) < 0.02
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_stops_the_run(bad):
+    check_finite(7, {"loss": 1.0, "gradient_norm": 2.0})
+    with pytest.raises(UserError, match="step 7: gradient_norm, term/pose not finite"):
+        check_finite(7, {"loss": 1.0, "term/pose": bad, "gradient_norm": bad})
+
+
+def test_a_batch_must_split_over_the_devices():
+    check_divisible(8, device_mesh(), "training.batch_size")
+    with pytest.raises(UserError, match="'training.batch_size' is 6, .* 4 devices"):
+        check_divisible(6, device_mesh(), "training.batch_size")
+
+
+def test_settings_are_static():
+    settings = PipelineSettings(
+        ObjectiveSettings(), RasterSettings(image_size=(8, 8)), False
+    )
+    assert hash(settings) == hash(dataclasses.replace(settings))
