@@ -1,4 +1,4 @@
-"""Bodies from photos: an overlay, a side view, a mesh and the numbers of every person.
+r"""Bodies from photos: an overlay, a side view, a mesh and the numbers of every person.
 
     python demo.py --image photo.jpg --openpose photo_keypoints.json \
         --checkpoint runs/dsr --output pictures

@@ -104,4 +104,10 @@ def base_config() -> ConfigDict:
         "final_fraction": 0.0,
         "clip_norm": 0.0,
     }
+    config.evaluation = {
+        "dataset": "synthetic",
+        "datasets": (),
+        "people": 1000,
+        "batch_size": 64,
+    }
     return config

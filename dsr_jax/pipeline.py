@@ -59,8 +59,8 @@ class PipelineSettings:
     objective: ObjectiveSettings
     raster: RasterSettings
     visible_only: bool
-    """Paint only vertices that the camera sees, as the DSR paper says (its released code
-    paints all, and lets gamma blend hidden layers)."""
+    """Paint only vertices that the camera sees, as the DSR paper says; its released
+    code paints all, and lets gamma blend hidden layers."""
 
 
 @typing.no_type_check  # JAX rebuilds it with leaves that are not arrays.
@@ -119,10 +119,14 @@ def render_semantics(
     textures = semantic_textures(scene.prior, valid, grouping)
     if settings.visible_only:
         textures = textures * _visibility(scene, vertices_ndc, settings)[..., None]
-    kind = f"{scene.prior.per}_attributes"
+    per_vertex = scene.prior.per == "vertex"
     with jax.named_scope("rasterizer"):
         return rasterize(
-            vertices_ndc, scene.body.faces, settings.raster, **{kind: textures}
+            vertices_ndc,
+            scene.body.faces,
+            settings.raster,
+            vertex_attributes=textures if per_vertex else None,
+            face_attributes=None if per_vertex else textures,
         )
 
 

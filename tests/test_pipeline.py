@@ -1,4 +1,4 @@
-"""The whole pipeline: true derivatives, masks that drop, a switch that renders nothing."""
+"""The whole pipeline: true derivatives, masks that drop, a switch that switches."""
 
 import dataclasses
 

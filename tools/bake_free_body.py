@@ -131,20 +131,20 @@ def rest_people(
     ids: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (N, V, 3) and joints (N, 24, 3) of people in the T-pose, metres."""
-    offsets = targets.offsets[:, ids]
-    joint_offsets = joint_positions(source, targets.offsets)
-    rest_joints = joint_positions(source, source.vertices)
-    people, people_joints = [], []
-    for amounts in coefficients:
-        vertices, joints = straighten(
-            source.vertices[ids] + np.tensordot(amounts, offsets, 1),
-            rest_joints + np.tensordot(amounts, joint_offsets, 1),
-            weights[ids],
+    vertices = source.vertices[ids] + np.tensordot(
+        coefficients, targets.offsets[:, ids], 1
+    )
+    joints = joint_positions(source, source.vertices) + np.tensordot(
+        coefficients, joint_positions(source, targets.offsets), 1
+    )
+    for person in range(len(coefficients)):
+        straight, straight_joints = straighten(
+            vertices[person], joints[person], weights[ids]
         )
-        origin = joints[0] + np.array([0, ORIGIN_ABOVE_PELVIS, 0])
-        people.append(vertices - origin)
-        people_joints.append(joints - origin)
-    return np.array(people), np.array(people_joints)
+        origin = straight_joints[0] + np.array([0, ORIGIN_ABOVE_PELVIS, 0])
+        vertices[person] = straight - origin
+        joints[person] = straight_joints - origin
+    return vertices, joints
 
 
 def report_shapes(space: ShapeSpace, people: np.ndarray) -> None:

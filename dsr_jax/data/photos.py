@@ -60,7 +60,9 @@ def _photo_paths(image: Path) -> list[Path]:
         if not image.exists():
             raise UserError(f"{image}: no such photo or folder; check --image")
         return [image]
-    paths = sorted(p for p in image.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    # Names that begin with a dot are other programs' notes, not photos.
+    files = (p for p in image.iterdir() if not p.name.startswith("."))
+    paths = sorted(p for p in files if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         known = ", ".join(IMAGE_SUFFIXES)
         raise UserError(f"{image}: holds no photo; give a folder with {known} files")

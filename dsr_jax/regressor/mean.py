@@ -5,6 +5,7 @@ import os
 import typing
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +13,12 @@ import numpy as np
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.errors import UserError
-from dsr_jax.rotations import matrix_to_rotation_6d
 
 JOINT_COUNT = 24
 SHAPE_COUNT = 10
 
-# The scale and position of a person who fills SPIN's crop (`smpl_mean_params.npz`).
-_MEAN_CAMERA = (0.9, 0.0, 0.0)
+# Written by tools/bake_mean_parameters.py.
+_DEFAULT_FILE = Path(__file__).parent / "assets" / "mean.npz"
 
 
 # JAX rebuilds it with whatever a tree map returns: shapes, shardings, None.
@@ -37,17 +37,12 @@ class MeanParameters:
 
 
 def default_mean_parameters() -> MeanParameters:
-    """The rest pose of the mean shape, upright, facing a camera that sees all of it.
+    """The mean pose of common activities and the mean shape, facing the camera.
 
-    Upright in camera axes, whose y points down, is half a turn about x.
+    Upright in camera axes, whose y points down, is half a turn about x. The camera sees
+    all of the body, as that of SPIN's `smpl_mean_params.npz` does.
     """
-    rotations = np.tile(np.eye(3, dtype=np.float32), (JOINT_COUNT, 1, 1))
-    rotations[0] = np.diag([1.0, -1.0, -1.0])
-    return MeanParameters(
-        rotation_6d=matrix_to_rotation_6d(jnp.asarray(rotations)),
-        betas=jnp.zeros(SHAPE_COUNT, jnp.float32),
-        camera=jnp.asarray(_MEAN_CAMERA, jnp.float32),
-    )
+    return load_mean_parameters(_DEFAULT_FILE)
 
 
 def load_mean_parameters(path: str | os.PathLike[str]) -> MeanParameters:

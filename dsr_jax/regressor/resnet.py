@@ -48,26 +48,22 @@ def _keep_dtypes(arrays, /, *, dtype=None, inexact=True):
 class _Block(nnx.Module):
     """What both residual blocks share: the shortcut."""
 
-    downsample: nnx.List | None
+    downsample: nnx.List
 
     def _shortcut(self, x: Array) -> Array:
-        for layer in self.downsample or ():
+        for layer in self.downsample:
             x = layer(x)
         return x
 
 
 def _projection(
     inputs: int, outputs: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.List | None:
-    """A strided 1×1 convolution where the shortcut cannot be the identity."""
+) -> list[nnx.Module]:
+    """A strided 1×1 convolution, or nothing where the shortcut is the identity."""
     if stride == 1 and inputs == outputs:
-        return None
-    return nnx.List(
-        [
-            Convolution(inputs, outputs, 1, stride, dtype),
-            batch_norm(outputs, dtype, rngs),
-        ]
-    )
+        return []
+    convolution = Convolution(inputs, outputs, 1, stride, dtype)
+    return [convolution, batch_norm(outputs, dtype, rngs)]
 
 
 class BasicBlock(_Block):
@@ -82,7 +78,7 @@ class BasicBlock(_Block):
         self.bn1 = batch_norm(width, dtype, rngs)
         self.conv2 = Convolution(width, width, 3, 1, dtype)
         self.bn2 = batch_norm(width, dtype, rngs)
-        self.downsample = _projection(inputs, width, stride, dtype, rngs)
+        self.downsample = nnx.List(_projection(inputs, width, stride, dtype, rngs))
 
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Halves height and width where the stride is 2."""
@@ -106,7 +102,7 @@ class Bottleneck(_Block):
         self.bn2 = batch_norm(width, dtype, rngs)
         self.conv3 = Convolution(width, outputs, 1, 1, dtype)
         self.bn3 = batch_norm(outputs, dtype, rngs)
-        self.downsample = _projection(inputs, outputs, stride, dtype, rngs)
+        self.downsample = nnx.List(_projection(inputs, outputs, stride, dtype, rngs))
 
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Halves height and width where the stride is 2."""
@@ -123,13 +119,13 @@ def _stage(
     depth: int,
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
-) -> nnx.List:
+) -> list[nnx.Module]:
     """`depth` blocks of one width; the first halves the image where widths change."""
     stride = 1 if width == _STEM_CHANNELS else 2
-    blocks = [block(inputs, width, stride, dtype, rngs)]
+    blocks: list[nnx.Module] = [block(inputs, width, stride, dtype, rngs)]
     for _ in range(depth - 1):
         blocks.append(block(width * block.expansion, width, 1, dtype, rngs))
-    return nnx.List(blocks)
+    return blocks
 
 
 class ResNet(nnx.Module):
@@ -145,10 +141,12 @@ class ResNet(nnx.Module):
         wider = block.expansion
         self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype)
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
-        self.layer1 = _stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
-        self.layer2 = _stage(block, 64 * wider, 128, depths[1], dtype, rngs)
-        self.layer3 = _stage(block, 128 * wider, 256, depths[2], dtype, rngs)
-        self.layer4 = _stage(block, 256 * wider, 512, depths[3], dtype, rngs)
+        self.layer1 = nnx.List(
+            _stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
+        )
+        self.layer2 = nnx.List(_stage(block, 64 * wider, 128, depths[1], dtype, rngs))
+        self.layer3 = nnx.List(_stage(block, 128 * wider, 256, depths[2], dtype, rngs))
+        self.layer4 = nnx.List(_stage(block, 256 * wider, 512, depths[3], dtype, rngs))
         self.features = 512 * wider
         _initialize(self, rngs)
 

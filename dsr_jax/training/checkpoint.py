@@ -158,8 +158,8 @@ class Checkpoints:
             theirs = tuple(tree[path].shape) if path in tree else "nothing"
             if ours != theirs:
                 raise UserError(
-                    f"{self._folder / str(step)}: holds {theirs} for '{path}' where the "
-                    f"config's network has {ours}; give the config of this run"
+                    f"{self._folder / str(step)}: holds {theirs} for '{path}' where "
+                    f"the config's network has {ours}; give the config of this run"
                 )
 
 

@@ -1,7 +1,7 @@
 """The command line of the scripts: a config file, its overrides, and plain flags.
 
-Everything a user can mistype ends as one line: `absl` alone would show a traceback for a
-missing config file and for an unknown `--config.section.key`.
+Everything a user can mistype ends as one line: `absl` alone would show a traceback for
+a missing config file and for an unknown `--config.section.key`.
 """
 
 import importlib.util
@@ -93,7 +93,7 @@ def parse_command_line(argv: Sequence[str]) -> list[str]:
 
 
 def run_script(main: Callable[[list[str]], int | None]) -> None:
-    """Runs a script's `main`; a user's mistake is one line on stderr and exit code 2."""
+    """Runs a script's `main`; a user's mistake is one line and exit code 2."""
     with one_line_errors():
         app.run(main, flags_parser=parse_command_line)
 
@@ -106,9 +106,8 @@ def require(**values: object) -> None:
     """
     for name, value in values.items():
         if value is None:
-            raise UserError(
-                f"command line: --{name} is missing; see {Path(sys.argv[0]).name} --help"
-            )
+            script = Path(sys.argv[0]).name
+            raise UserError(f"command line: --{name} is missing; see {script} --help")
 
 
 def _flag_value(argv: Sequence[str], name: str) -> str | None:

@@ -25,7 +25,7 @@ from dsr_jax.data.loader import Dataset
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
 from dsr_jax.training.devices import BATCH_AXIS, put_batch
-from dsr_jax.training.settings import RunSettings
+from dsr_jax.training.settings import SYNTHETIC, RunSettings
 
 # People of one call on one device: large enough to hide the call, small enough that
 # the first progress shows within seconds on a CPU.
@@ -37,9 +37,7 @@ Generate = Callable[[Key[Array, ""], BodyModel], Batch]
 class PeopleDataset:
     """Synthetic people in memory; mirrored and recoloured as they are drawn."""
 
-    def __init__(
-        self, people: Batch, augmentation: AugmentationSettings | None = None
-    ):
+    def __init__(self, people: Batch, augmentation: AugmentationSettings | None = None):
         self._people = people
         self._augmentation = augmentation
 
@@ -81,12 +79,11 @@ def make_people(
     """
     chunk = _CHUNK * mesh.size
     generate = people_generator(settings, chunk, mesh)
-    key = split_key(seed, split)
     chunks: list[Batch] = []
     with tqdm(total=count, desc=f"{split} people", unit="person") as bar:
         for number, start in enumerate(range(0, count, chunk)):
             check()
-            people = generate(jax.random.fold_in(key, number), body)
+            people = generate(split_key(seed, split, number), body)
             chunks.append(jax.device_get(people))
             bar.update(min(chunk, count - start))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
@@ -115,6 +112,7 @@ def training_stream(
     body: BodyModel,
     mesh: Mesh,
     start_step: int,
+    datasets: Sequence[Dataset] = (),
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
     """Endless batches on the devices, from `start_step` on.
@@ -124,23 +122,22 @@ def training_stream(
       body: dressed if the people are synthetic.
       mesh: where the batches go.
       start_step: a run that continues here sees what it would have seen.
+      datasets: what `open_datasets` returns, if the examples come from files.
       check: called while people are made; may raise to stop.
 
     Raises:
       UserError: a file of a data set is missing or damaged.
     """
     training, data = settings.training, settings.data
-    if data.source == "synthetic" and data.pool == 0:
+    if data.source == SYNTHETIC and data.pool == 0:
         return _fresh_people(settings, body, mesh, start_step)
-    if data.source == "synthetic":
+    shares = [float(entry[-1]) for entry in data.datasets]
+    if data.source == SYNTHETIC:
         people = make_people(
             body, settings.synthetic, training.seed, "train", data.pool, mesh, check
         )
-        sources: list[tuple[Dataset, float]] = [
-            (PeopleDataset(people, settings.augmentation), 1.0)
-        ]
-    else:
-        sources = _folders(settings)
+        datasets, shares = [PeopleDataset(people, settings.augmentation)], [1.0]
+    counts = split_by_share(shares, training.batch_size)
     streams = [
         training_batches(
             dataset,
@@ -150,15 +147,32 @@ def training_stream(
             (jax.process_index(), jax.process_count()),
             data.workers,
         )
-        for number, ((dataset, _), count) in enumerate(
-            zip(
-                sources,
-                split_by_share([s for _, s in sources], training.batch_size),
-                strict=True,
-            )
-        )
+        for number, (dataset, count) in enumerate(zip(datasets, counts, strict=True))
     ]
     return (put_batch(_joined(parts), mesh) for parts in zip(*streams, strict=True))
+
+
+def open_datasets(settings: RunSettings) -> list[Dataset]:
+    """The data sets of `data.datasets`; none if the people are synthetic.
+
+    Raises:
+      UserError: a file is missing or damaged.
+    """
+    if settings.data.source == SYNTHETIC:
+        return []
+    datasets: list[Dataset] = []
+    for name, annotations, images, labels, _ in settings.data.datasets:
+        folder = FolderSettings(
+            annotations=annotations,
+            images=images,
+            labels=labels or None,
+            resolution=settings.data.image_size,
+        )
+        try:
+            datasets.append(FolderDataset(folder, settings.augmentation))
+        except UserError as error:
+            raise UserError(f"data set '{name}' of 'data.datasets': {error}") from error
+    return datasets
 
 
 def split_by_share(shares: Sequence[float], batch_size: int) -> list[int]:
@@ -182,29 +196,9 @@ def split_by_share(shares: Sequence[float], batch_size: int) -> list[int]:
 def _fresh_people(
     settings: RunSettings, body: BodyModel, mesh: Mesh, start_step: int
 ) -> Iterator[Batch]:
-    generate = people_generator(
-        settings.synthetic, settings.training.batch_size, mesh
-    )
-    key = split_key(settings.training.seed, "train")
+    generate = people_generator(settings.synthetic, settings.training.batch_size, mesh)
     for step in itertools.count(start_step):
-        yield generate(jax.random.fold_in(key, step), body)
-
-
-def _folders(settings: RunSettings) -> list[tuple[Dataset, float]]:
-    sources: list[tuple[Dataset, float]] = []
-    for name, annotations, images, labels, share in settings.data.datasets:
-        folder = FolderSettings(
-            annotations=annotations,
-            images=images,
-            labels=labels or None,
-            resolution=settings.data.image_size,
-        )
-        try:
-            dataset = FolderDataset(folder, settings.augmentation)
-        except UserError as error:
-            raise UserError(f"data set '{name}' of 'data.datasets': {error}") from error
-        sources.append((dataset, float(share)))
-    return sources
+        yield generate(split_key(settings.training.seed, "train", step), body)
 
 
 def _joined(parts: Sequence[Batch]) -> Batch:

@@ -1,5 +1,6 @@
 """From settings to what they name: body, prior, network; and from a run's folder."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -12,12 +13,17 @@ from ml_collections import ConfigDict
 from dsr_jax.body import BodyModel, load_body
 from dsr_jax.errors import UserError
 from dsr_jax.pipeline import Scene
-from dsr_jax.regressor import Regressor, default_mean_parameters, load_mean_parameters
+from dsr_jax.regressor import (
+    MeanParameters,
+    Regressor,
+    default_mean_parameters,
+    load_mean_parameters,
+)
 from dsr_jax.semantics import load_prior
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings
-from dsr_jax.training.state import split_regressor
+from dsr_jax.training.state import TrainState, split_regressor
 
 
 def load_configured_body(settings: BodySettings) -> BodyModel:
@@ -45,14 +51,23 @@ def load_scene(settings: RunSettings) -> Scene:
     return Scene(body, prior)
 
 
+def configured_mean(settings: RunSettings) -> MeanParameters:
+    """The body and camera that the regressor's iterations start from.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    path = settings.body.mean_parameters
+    return load_mean_parameters(path) if path else default_mean_parameters()
+
+
 def regressor_builder(settings: RunSettings) -> Callable[[nnx.Rngs], Regressor]:
     """Makes the regressor of a config from random streams.
 
     Raises:
       UserError: the file of mean parameters is missing or damaged.
     """
-    path = settings.body.mean_parameters
-    mean = load_mean_parameters(path) if path else default_mean_parameters()
+    mean = configured_mean(settings)
     return lambda rngs: Regressor(settings.regressor, mean, rngs)
 
 
@@ -90,13 +105,31 @@ def load_regressor(
     checkpoints.close()
     # Dropout is off in evaluation: any keys serve.
     keys = jax.tree.map(
-        lambda leaf: jax.random.key(0)
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        else jax.numpy.zeros(leaf.shape, leaf.dtype),
+        lambda leaf: (
+            jax.random.key(0)
+            if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+            else jax.numpy.zeros(leaf.shape, leaf.dtype)
+        ),
         rng,
     )
     parts = restored["params"], keys, restored["statistics"]
     return nnx.merge(network.evaluation, *parts), body, config
+
+
+def start_from(state: TrainState, workdir: str) -> TrainState:
+    """The state with the best weights of an earlier run, at step 0.
+
+    Raises:
+      UserError: as `load_regressor`, or the networks differ.
+    """
+    checkpoints = _open_checkpoints(Path(workdir).expanduser().absolute())
+    step = checkpoints.best_step
+    if step is None:
+        raise UserError(f"{workdir}: holds no checkpoint yet; train longer")
+    like = {"params": state.params, "statistics": state.statistics}
+    restored = checkpoints.restore_regressor(step, like)
+    checkpoints.close()
+    return dataclasses.replace(state, **restored)
 
 
 def _open_checkpoints(folder: Path) -> Checkpoints:

@@ -35,7 +35,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The complete records of a metrics file; a line cut short by a crash is left out."""
+    """The records of a metrics file, without a line that a crash cut short."""
     records = []
     for line in path.read_text().splitlines():
         try:

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array, Float, Int, UInt8
+from dsr_jax.arrays import Array, Float, UInt8
 from dsr_jax.data import Batch
+from dsr_jax.data.loader import Dataset
 from dsr_jax.pipeline import (
     PipelineSettings,
     Scene,
@@ -84,12 +85,20 @@ def class_colours(scene: Scene, grouping: str) -> Float[np.ndarray, "C 3"]:
     commonness = np.asarray(scene.prior.probabilities).sum(0)
     colours = []
     for members in grouping_by_name(grouping).members:
-        labels: Int[np.ndarray, "M"] = np.array([CIHP.index(m) for m in members])
+        labels = np.array([CIHP.index(name) for name in members])
         colours.append(CIHP.palette[labels[np.argmax(commonness[labels])]])
     return np.stack(colours).astype(np.float32)
 
 
-def _enlarged(image: UInt8[np.ndarray, "h w 3"], how: int) -> UInt8[np.ndarray, "H W 3"]:
+def first_people(dataset: Dataset, count: int) -> Batch:
+    """The first examples of a data set, as one batch on the host."""
+    examples = [dataset.example(i) for i in range(min(count, len(dataset)))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
+
+
+def _enlarged(
+    image: UInt8[np.ndarray, "h w 3"], how: int
+) -> UInt8[np.ndarray, "H W 3"]:
     factor = -(-_SMALLEST_SIDE // min(image.shape[:2]))
     size = (image.shape[1] * factor, image.shape[0] * factor)
     return cv2.resize(image, size, interpolation=how)

@@ -1,9 +1,9 @@
 """The folder of a run: its config, its checkpoints, and who may continue it.
 
-    config.json      the config that the run was started with
-    metrics.jsonl    one record a line; events.* are the same for TensorBoard
-    checkpoints/     the latest state and the best one
-    pictures/        panels: image, labels, rendered semantics, overlay, side view
+config.json      the config that the run was started with
+metrics.jsonl    one record a line; events.* are the same for TensorBoard
+checkpoints/     the latest state and the best one
+pictures/        panels: image, labels, rendered semantics, overlay, side view
 """
 
 import json
@@ -27,7 +27,8 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
 
     Args:
       workdir: the folder of the run.
-      config: must equal the folder's config.json, but may ask for more steps.
+      config: if the folder has a checkpoint, it must equal the folder's config.json,
+        but may ask for more steps.
 
     Returns:
       The absolute path; config.json then holds `config`.
@@ -42,12 +43,13 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"--workdir {workdir}: cannot be made ({error.strerror}); give a folder you "
-            "can write to"
+            f"--workdir {workdir}: cannot be made ({error.strerror}); give a folder "
+            "you can write to"
         ) from error
     text = json.dumps(config.to_dict(), indent=2) + "\n"
     file = folder / CONFIG_FILE
-    if file.exists():
+    # Without a checkpoint there is nothing to continue: the config may be corrected.
+    if file.exists() and any((folder / CHECKPOINTS).iterdir()):
         _check_same_run(file, dict(_flatten(json.loads(text))))
     write_atomically(file, text)
     return folder
@@ -65,8 +67,8 @@ def read_run_config(workdir: str | Path) -> ConfigDict:
         raise UserError(f"{workdir}: no such folder; give the --workdir of a training")
     if not file.is_file():
         raise UserError(
-            f"{workdir}: holds no {CONFIG_FILE}, so it is not the folder of a run; give "
-            "the --workdir of a training"
+            f"{workdir}: holds no {CONFIG_FILE}, so it is not the folder of a run; "
+            "give the --workdir of a training"
         )
     return ConfigDict(_with_tuples(_read_json(file)))
 
@@ -74,7 +76,7 @@ def read_run_config(workdir: str | Path) -> ConfigDict:
 def differing_keys(
     ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> list[tuple[str, Any, Any]]:
-    """Dotted keys whose values differ, with both values; None stands for no such key."""
+    """Dotted keys whose values differ, with both values; None where one lacks it."""
     first, second = dict(_flatten(ours)), dict(_flatten(theirs))
     return [
         (key, first.get(key), second.get(key))

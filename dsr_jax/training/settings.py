@@ -16,7 +16,8 @@ from dsr_jax.regressor import RegressorSettings
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training.optimizer import OptimizerSettings
 
-SOURCES = ("synthetic", "folder")
+SYNTHETIC, FOLDER = "synthetic", "folder"
+SOURCES = (SYNTHETIC, FOLDER)
 
 Settings = TypeVar("Settings")
 
@@ -32,8 +33,8 @@ class BodySettings:
     h36m_regressor: str
     """SMPL only: the 17 × 6890 regressor of Human3.6M's joints."""
     mean_parameters: str
-    """Where the regressor's iterations start: `smpl_mean_params.npz`, or "" for the rest
-    pose."""
+    """Where the regressor's iterations start: `smpl_mean_params.npz`, or "" for
+    `default_mean_parameters`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +71,37 @@ class DataSettings:
             )
         if min(self.image_size, self.workers) < 1 or self.pool < 0:
             raise ValueError("image_size and workers are at least 1, pool at least 0")
-        if self.source == "folder" and not self.datasets:
+        if self.source == FOLDER and not self.datasets:
             raise ValueError("datasets is empty: name at least one for source 'folder'")
         for entry in self.datasets:
             if len(entry) != 5 or not float(entry[4]) > 0:
                 raise ValueError(
                     f"datasets has {entry!r}: write (name, npz file, images, labels, "
                     "share above 0)"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings:
+    """What the run is measured on."""
+
+    dataset: str
+    """"synthetic", or a name of `datasets`: chooses the best checkpoint and is the
+    default of eval.py."""
+    datasets: tuple[tuple[str, str, str], ...]
+    """(name, npz file, folder of images)."""
+    people: int
+    """Synthetic people of the validation split, and as many of the test split."""
+    batch_size: int
+    """Images at once."""
+
+    def __post_init__(self) -> None:
+        if min(self.people, self.batch_size) < 1:
+            raise ValueError("people and batch_size are at least 1")
+        for entry in self.datasets:
+            if len(entry) != 3:
+                raise ValueError(
+                    f"datasets has {entry!r}: write (name, npz file, images)"
                 )
 
 
@@ -125,6 +150,7 @@ class RunSettings:
     regressor: RegressorSettings
     pipeline: PipelineSettings
     optimizer: OptimizerSettings
+    evaluation: EvaluationSettings
 
     @classmethod
     def from_config(cls, config: ConfigDict) -> "RunSettings":
@@ -136,6 +162,7 @@ class RunSettings:
         sections = (
             *("training", "data", "synthetic", "augmentation", "body", "semantics"),
             *("regressor", "rasterizer", "objective", "optimizer"),
+            "evaluation",
         )
         for name in config:
             if name not in sections:
@@ -145,8 +172,8 @@ class RunSettings:
         for name in sections:
             if name not in config:
                 raise UserError(
-                    f"config lacks the section '{name}': add it (every config file names "
-                    "every section)"
+                    f"config lacks the section '{name}': add it (every config file "
+                    "names every section)"
                 )
         data = _read(DataSettings, config, "data")
         size = data.image_size
@@ -167,10 +194,13 @@ class RunSettings:
                 visible_only=semantics.visible_only,
             ),
             optimizer=_read(OptimizerSettings, config, "optimizer"),
+            evaluation=_read(EvaluationSettings, config, "evaluation"),
         )
 
 
-def _read(cls: type[Settings], config: Mapping[str, Any], name: str, **fixed) -> Settings:
+def _read(
+    cls: type[Settings], config: Mapping[str, Any], name: str, **fixed
+) -> Settings:
     """One section; `fixed` are fields that another section decides."""
     section = dict(config[name])
     for key, value in fixed.items():

@@ -42,7 +42,7 @@ class Network:
     """The static half of a regressor; its arrays are in `TrainState`."""
 
     training: Any
-    """NNX graph definition: dropout on, batch norm uses and updates the statistics of the batch."""
+    """NNX graph definition: dropout on, batch norm with the batch's own statistics."""
     evaluation: Any
     """NNX graph definition: dropout off, batch norm uses the running statistics."""
 
@@ -66,10 +66,16 @@ def split_regressor(
     regressor.eval()
     evaluation = nnx.graphdef(regressor)
     regressor.train()
-    training, params, rng, statistics = nnx.split(
-        regressor, nnx.Param, nnx.RngState, ...
-    )
+    training, *states = nnx.split(regressor, nnx.Param, nnx.RngState, ...)
+    params, rng, statistics = states
     return Network(training, evaluation), params, rng, statistics
+
+
+def changed_by_call(regressor: nnx.Module) -> tuple[nnx.State, nnx.State]:
+    """Random state and statistics, which a call in training mode has moved on."""
+    _, *states = nnx.split(regressor, nnx.Param, nnx.RngState, ...)
+    _, rng, statistics = states
+    return rng, statistics
 
 
 def create_state(

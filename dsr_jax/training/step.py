@@ -1,10 +1,11 @@
-"""The training step: one compiled function from state and batch to state and metrics."""
+"""The training step: one compiled function, (state, batch) → (state, metrics)."""
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh, PartitionSpec
@@ -14,7 +15,7 @@ from dsr_jax.data import Batch
 from dsr_jax.errors import UserError
 from dsr_jax.pipeline import PipelineSettings, Scene, objective, predict
 from dsr_jax.training.devices import BATCH_AXIS, batch_sharded, replicated
-from dsr_jax.training.state import Network, TrainState
+from dsr_jax.training.state import Network, TrainState, changed_by_call
 
 Metrics = dict[str, Float[Array, ""]]
 TrainStep = Callable[[TrainState, Scene, Batch], tuple[TrainState, Metrics]]
@@ -43,7 +44,7 @@ def build_train_step(
             mesh=mesh,
             in_specs=(PartitionSpec(), split, split),
             out_specs=split,
-            # The rasterizer's loops start from constants, which this check would refuse.
+            # The rasterizer's loops start from constants, which the check refuses.
             check_vma=False,
         )
 
@@ -54,21 +55,17 @@ def build_train_step(
 
         def loss_of(params: nnx.State) -> tuple[Array, Any]:
             regressor = network.for_training(state, params)
-            prediction = predict(regressor, batch.image)
+            prediction = predict(regressor, jnp.asarray(batch.image))
             loss, means = objective(
                 scene, prediction, batch, use_dsr, settings, per_device
             )
-            _, _, rng, statistics = nnx.split(
-                regressor, nnx.Param, nnx.RngState, ...
-            )
+            rng, statistics = changed_by_call(regressor)
             return loss, (means, rng, statistics)
 
         (_, aux), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         means, rng, statistics = aux
         with jax.named_scope("optimizer"):
-            updates, moments = optimizer.update(
-                gradient, state.optimizer, state.params
-            )
+            updates, moments = optimizer.update(gradient, state.optimizer, state.params)
             params = optax.apply_updates(state.params, updates)
         metrics = _named(means, settings)
         metrics["gradient_norm"] = optax.tree.norm(gradient)

@@ -65,7 +65,11 @@ def chumpy(monkeypatch):
 
     def selection(array, index, shape):
         value = modules["chumpy.reordering"].Select()
-        value.__dict__ |= {"a": constant(array), "idxs": index, "preferred_shape": shape}
+        value.__dict__ |= {
+            "a": constant(array),
+            "idxs": index,
+            "preferred_shape": shape,
+        }
         return value
 
     yield constant, selection
@@ -174,7 +178,9 @@ class _Attack:
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])
-@pytest.mark.parametrize("where", ["whole file", "a key nobody reads", "inside an array"])
+@pytest.mark.parametrize(
+    "where", ["whole file", "a key nobody reads", "inside an array"]
+)
 @pytest.mark.parametrize("attack", ["system", "eval", "getattr", "open"])
 def test_pickles_that_run_code_are_refused(tmp_path, protocol, where, attack):
     mark = tmp_path / "mark"

@@ -20,7 +20,7 @@ def _openpose(path, *people):
 @pytest.fixture
 def folder(tmp_path):
     """Photos are never opened here, so that their content may be empty."""
-    for name in ("b.png", "a.JPG", "notes.txt"):
+    for name in ("b.png", "a.JPG", "notes.txt", "._a.JPG"):
         (tmp_path / "photos" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "photos" / name).touch()
     return tmp_path

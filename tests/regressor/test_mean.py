@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from dsr_jax.body import mirror_pose
 from dsr_jax.errors import UserError
 from dsr_jax.regressor import default_mean_parameters, load_mean_parameters
-from dsr_jax.rotations import rotation_6d_to_matrix
+from dsr_jax.rotations import matrix_to_axis_angle, rotation_6d_to_matrix
 
 
 def test_default_body_stands_upright_and_faces_the_camera():
@@ -12,9 +13,16 @@ def test_default_body_stands_upright_and_faces_the_camera():
     # Body up (y) is camera up (−y); body forwards (z) is towards the camera (−z).
     np.testing.assert_allclose(rotations[0] @ [0, 1, 0], [0, -1, 0], atol=1e-7)
     np.testing.assert_allclose(rotations[0] @ [0, 0, 1], [0, 0, -1], atol=1e-7)
-    np.testing.assert_allclose(rotations[1:], np.tile(np.eye(3), (23, 1, 1)), atol=1e-7)
     np.testing.assert_array_equal(mean.betas, np.zeros(10))
     assert mean.camera[0] > 0
+
+
+def test_default_pose_is_symmetric_and_within_reach():
+    pose = rotation_6d_to_matrix(default_mean_parameters().rotation_6d)
+    np.testing.assert_allclose(mirror_pose(pose), pose, rtol=0, atol=1e-6)
+    angles = np.linalg.norm(matrix_to_axis_angle(pose)[1:], axis=-1)
+    # No joint of a person who stands at ease is turned further than a right angle.
+    assert angles.max() < np.pi / 2
 
 
 def _arrays():

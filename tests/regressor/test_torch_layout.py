@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,8 +22,18 @@ HIDDEN = 8
 
 @pytest.fixture(scope="module")
 def model():
-    settings = RegressorSettings(backbone="resnet18", hidden=HIDDEN)
-    return Regressor(settings, default_mean_parameters(), nnx.Rngs(0))
+    return _untrained("resnet18")
+
+
+def _untrained(backbone):
+    """A regressor of zeros, which needs no random draw."""
+    settings = RegressorSettings(backbone=backbone, hidden=HIDDEN)
+    network = nnx.eval_shape(
+        lambda: Regressor(settings, default_mean_parameters(), nnx.Rngs(0))
+    )
+    weights = nnx.state(network, nnx.Not(nnx.RngState))
+    nnx.update(network, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), weights))
+    return network
 
 
 def _tensors(shapes):
@@ -81,9 +92,7 @@ def test_axes_are_turned(model):
 
 
 def test_resnet50_has_torchvisions_names():
-    network = Regressor(
-        RegressorSettings(hidden=HIDDEN), default_mean_parameters(), nnx.Rngs(0)
-    )
+    network = _untrained("resnet50")
     shapes = {
         name: value.shape for name, value in to_torch(network, SPIN_LAYOUT).items()
     }

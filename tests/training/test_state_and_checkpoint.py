@@ -1,4 +1,4 @@
-"""State, checkpoints and the run folder: what is saved comes back, or one line says why."""
+"""State, checkpoints and the run folder: what is saved comes back, or one line."""
 
 import dataclasses
 import json
@@ -176,9 +176,17 @@ def test_the_config_of_a_run_comes_back(tmp_path):
     assert json.loads((folder / "config.json").read_text())["training"]["steps"] == 10
 
 
-def test_a_run_may_ask_for_more_steps_only(tmp_path):
+def test_a_run_without_a_checkpoint_may_change(tmp_path):
     workdir = str(tmp_path / "run")
     open_run_folder(workdir, config_of())
+    open_run_folder(workdir, config_of(**{"training.batch_size": 8}))
+    assert read_run_config(workdir).training.batch_size == 8
+
+
+def test_a_run_may_ask_for_more_steps_only(tmp_path):
+    workdir = str(tmp_path / "run")
+    folder = open_run_folder(workdir, config_of())
+    (folder / "checkpoints" / "5").mkdir()
     open_run_folder(workdir, config_of(**{"training.steps": 20}))
     assert read_run_config(workdir).training.steps == 20
     with pytest.raises(UserError, match=r"'training.steps' is 20 .* and 10 now"):
@@ -192,11 +200,11 @@ def test_a_run_may_ask_for_more_steps_only(tmp_path):
 def test_folder_errors(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(UserError, match="--workdir .*file: cannot be made"):
+    with pytest.raises(UserError, match=r"--workdir .*file: cannot be made"):
         open_run_folder(str(file), config_of())
     with pytest.raises(UserError, match="no such folder"):
         read_run_config(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="holds no config.json"):
+    with pytest.raises(UserError, match=r"holds no config\.json"):
         read_run_config(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config.json: cannot be read as JSON"):

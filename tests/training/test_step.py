@@ -190,7 +190,9 @@ def test_devices_do_not_change_the_result():
             np.testing.assert_allclose(
                 ours[name], theirs[name], rtol=2e-4, atol=1e-6, err_msg=name
             )
-    pairs = zip(jax.tree.leaves(first.params), jax.tree.leaves(second.params), strict=True)
+    pairs = zip(
+        jax.tree.leaves(first.params), jax.tree.leaves(second.params), strict=True
+    )
     for a, b in pairs:
         # Adam turns the sign of a gradient of 1e-9 into a step of the learning rate.
         assert np.mean(np.abs(np.asarray(a) - np.asarray(b)) > 1e-4) < 0.02
@@ -205,7 +207,7 @@ def test_a_loss_that_is_no_number_stops_the_run(bad):
 
 def test_a_batch_must_split_over_the_devices():
     check_divisible(8, device_mesh(), "training.batch_size")
-    with pytest.raises(UserError, match="'training.batch_size' is 6, .* 4 devices"):
+    with pytest.raises(UserError, match=r"'training.batch_size' is 6, .* 4 devices"):
         check_divisible(6, device_mesh(), "training.batch_size")
 
 

@@ -169,6 +169,8 @@ def _photograph(
     image = bright * ((image - 0.5) * contrast + 0.5)
     weight = draws.uniform(settings.blur)
     for axis in (0, 1):
+        # Fused with what it averages, the blur would compute each pixel nine times.
+        image = jax.lax.optimization_barrier(image)
         near = jnp.roll(image, 1, axis) + jnp.roll(image, -1, axis)
         image = (image + 0.5 * weight * near) / (1 + weight)
     spread = draws.uniform(settings.noise)

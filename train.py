@@ -1,0 +1,159 @@
+"""Trains a regressor of 3D human bodies.
+
+    python train.py --config configs/quickstart.py --workdir runs/quickstart
+
+Any value of the config can be changed: --config.optimizer.learning_rate=1e-4. The same
+command continues a run that was interrupted. The run's folder then holds config.json,
+metrics.jsonl, TensorBoard events, checkpoints/, pictures/ and evaluation JSON files.
+"""
+
+import sys
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from dsr_jax.data import write_image
+from dsr_jax.evaluation import format_evaluation, write_evaluation
+from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.command_line import require, run_script
+from dsr_jax.training.data_source import open_datasets, training_stream
+from dsr_jax.training.devices import check_divisible, device_mesh, replicated
+from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.loading import (
+    configured_mean,
+    load_regressor,
+    load_scene,
+    regressor_builder,
+    start_from,
+)
+from dsr_jax.training.loop import Hooks, train
+from dsr_jax.training.metrics import METRICS_FILE, MetricWriter, read_metrics
+from dsr_jax.training.optimizer import build_optimizer
+from dsr_jax.training.pictures import build_panel, first_people
+from dsr_jax.training.run_folder import PICTURES, open_run_folder
+from dsr_jax.training.settings import RunSettings
+from dsr_jax.training.state import create_state
+from dsr_jax.training.step import build_train_step
+from dsr_jax.training.summary import loss_table
+from dsr_jax.training.validation import (
+    mean_body_predictor,
+    open_evaluation_set,
+    regressor_predictor,
+    state_predictor,
+)
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, in Python.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+
+
+def main(_: list[str]) -> int:
+    """Runs the training; a signal ends it with the signal's exit code."""
+    require(config=CONFIG.value, workdir=WORKDIR.value)
+    with StopRequest() as stop:
+        try:
+            run(stop)
+        except Interrupted as interruption:
+            print(
+                f"interrupted ({interruption}): run the same command again to continue "
+                f"{WORKDIR.value} from its last checkpoint",
+                file=sys.stderr,
+            )
+            return interruption.exit_code
+    return 0
+
+
+def run(stop: StopRequest) -> None:
+    """The training from top to bottom."""
+    ####################################################################################
+    #                                    Settings                                      #
+    ####################################################################################
+    # Everything that a user can get wrong is found before anything is written.
+
+    settings = RunSettings.from_config(CONFIG.value)
+    training = settings.training
+    mesh = device_mesh()
+    check_divisible(training.batch_size, mesh, "training.batch_size")
+    scene = load_scene(settings)
+    build_regressor = regressor_builder(settings)
+    datasets = open_datasets(settings)
+    workdir = open_run_folder(str(WORKDIR.value), CONFIG.value)
+
+    ####################################################################################
+    #                          State: shapes, start, restore                           #
+    ####################################################################################
+
+    optimizer = build_optimizer(settings.optimizer, training.steps)
+    network, state = create_state(
+        build_regressor, optimizer, jax.random.key(training.seed), replicated(mesh)
+    )
+    checkpoints = Checkpoints(workdir)
+    if checkpoints.latest_step is not None:
+        state = checkpoints.restore_latest(state)
+    elif training.start_from:
+        state = start_from(state, training.start_from)
+    first = int(state.step)
+    print(
+        f"{workdir}: steps {first} to {training.steps} on {mesh.size} "
+        f"{mesh.devices[0].device_kind} device(s)"
+    )
+
+    ####################################################################################
+    #                                      Data                                        #
+    ####################################################################################
+
+    scene = jax.device_put(scene, replicated(mesh))
+    validation = open_evaluation_set(
+        settings, scene.body, mesh, "validation", check=stop.check
+    )
+    batches = training_stream(
+        settings, scene.body, mesh, first, datasets, check=stop.check
+    )
+
+    ####################################################################################
+    #                                Step, then the loop                               #
+    ####################################################################################
+
+    train_step = build_train_step(network, optimizer, settings.pipeline, mesh)
+    bodies = state_predictor(network)
+    people = first_people(validation.dataset, training.pictures)
+    hooks = Hooks(
+        evaluate=lambda state: validation.measure(
+            lambda images: bodies(state, images), scene.body
+        ).summary(),
+        draw=build_panel(network, scene, people, settings.pipeline),
+        save_picture=lambda step, picture: write_image(
+            workdir / PICTURES / f"step_{step:07d}.png", picture
+        ),
+    )
+    writer = MetricWriter(workdir, first)
+    train(
+        state,
+        train_step,
+        scene,
+        batches,
+        training,
+        hooks,
+        writer,
+        checkpoints,
+        stop,
+    )
+    writer.close()
+    checkpoints.close()
+
+    ####################################################################################
+    #                         Evaluation of the best checkpoint                        #
+    ####################################################################################
+
+    regressor, body, _ = load_regressor(workdir, "best")
+    test = open_evaluation_set(settings, body, mesh, "test", check=stop.check)
+    result = test.measure(regressor_predictor(regressor), body)
+    baseline = test.measure(mean_body_predictor(configured_mean(settings)), body)
+    write_evaluation(workdir / f"evaluation_{test.name}.json", result, baseline)
+    print(format_evaluation(result, baseline))
+    print()
+    print(loss_table(read_metrics(workdir / METRICS_FILE)))
+
+
+if __name__ == "__main__":
+    run_script(main)
