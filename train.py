@@ -145,10 +145,11 @@ def run(stop: StopRequest) -> None:
     #                         Evaluation of the best checkpoint                        #
     ####################################################################################
 
-    regressor, body, _ = load_regressor(workdir, "best")
-    test = open_evaluation_set(settings, body, mesh, "test", check=stop.check)
-    result = test.measure(regressor_predictor(regressor), body)
-    baseline = test.measure(mean_body_predictor(configured_mean(settings)), body)
+    regressor, *_ = load_regressor(workdir, "best")
+    test = open_evaluation_set(settings, scene.body, mesh, "test", check=stop.check)
+    result = test.measure(regressor_predictor(regressor), scene.body)
+    mean_body = mean_body_predictor(configured_mean(settings))
+    baseline = test.measure(mean_body, scene.body)
     write_evaluation(workdir / f"evaluation_{test.name}.json", result, baseline)
     print(format_evaluation(result, baseline))
     print()

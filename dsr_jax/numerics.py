@@ -20,9 +20,9 @@ def geometry_einsum(subscripts: str, *operands: Array) -> Array:
 
 
 def safe_sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Square root of max(x, 0), with derivative 0 where x ≤ 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+    """Square root of max(x, 0), with derivative 0 where x ≤ 0; NaN stays NaN."""
+    clipped = x <= 0
+    return jnp.where(clipped, 0, jnp.sqrt(jnp.where(clipped, 1, x)))
 
 
 def safe_norm(x: Float[Array, "*shape D"], axis: int = -1) -> Float[Array, "..."]:

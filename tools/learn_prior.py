@@ -70,6 +70,7 @@ def learn(
     keys = jax.random.split(split_key(seed, "train"), people // step)
     for key in tqdm(keys, desc=f"prior of {body}", unit_scale=step, unit="people"):
         counts = count_labels(counts, key, model, step, views, settings)
+        counts.block_until_ready()  # or the bar would show what is queued, not done
     prior = prior_from_counts(counts, model.faces, body)
     save_prior(output, prior)
     seen = np.asarray(prior.counts)

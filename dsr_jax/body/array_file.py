@@ -1,10 +1,11 @@
 """Named arrays from a pickle or an npz, and single arrays from npy, all untrusted."""
 
+import io
 import math
 import pathlib
 import zipfile
 import zlib
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def read_npy(path: pathlib.Path) -> np.ndarray:
         return _read_npy_member(stream, path, "array")
 
 
-def _open(path: pathlib.Path) -> IO[bytes]:
+def _open(path: pathlib.Path) -> io.BufferedReader:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the file in it")
     try:
@@ -55,15 +56,15 @@ def _open(path: pathlib.Path) -> IO[bytes]:
 
 
 def _read_npz(
-    stream: IO[bytes], path: pathlib.Path, keys: tuple[str, ...]
+    stream: io.BufferedIOBase, path: pathlib.Path, keys: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(stream) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
             arrays = {}
             for key in keys:
-                with archive.open(_get(path, members, key)) as member:
-                    arrays[key] = _read_npy_member(member, path, key)
+                member = io.BytesIO(archive.read(_get(path, members, key)))
+                arrays[key] = _read_npy_member(member, path, key)
             return arrays
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise UserError(
@@ -71,7 +72,9 @@ def _read_npz(
         ) from error
 
 
-def _read_npy_member(stream: IO[bytes], path: pathlib.Path, key: str) -> np.ndarray:
+def _read_npy_member(
+    stream: io.BufferedIOBase, path: pathlib.Path, key: str
+) -> np.ndarray:
     """One npy stream; an object array is a pickle and is read as such, inertly."""
     try:
         shape, fortran_order, dtype = _read_header(stream)
@@ -86,7 +89,7 @@ def _read_npy_member(stream: IO[bytes], path: pathlib.Path, key: str) -> np.ndar
         ) from error
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _read_header(stream: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
     if np.lib.format.read_magic(stream) == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)
     return np.lib.format.read_array_header_2_0(stream)
@@ -110,4 +113,4 @@ def _array(path: pathlib.Path, key: str, value: Any) -> np.ndarray:
 def _reason(error: Exception) -> str:
     if isinstance(error, ValueError) and str(error).startswith("holds "):
         return str(error)
-    return f"is malformed ({type(error).__name__}: {error})"
+    return " ".join(f"is malformed ({type(error).__name__}: {error})".split())

@@ -7,10 +7,11 @@ the reading before it is looked up. Arrays are then made from the records.
 """
 
 import collections
+import io
 import pickle
 import re
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -20,6 +21,7 @@ from dsr_jax.errors import UserError
 _NUMPY_CORES = ("numpy.core", "numpy._core")
 # scipy renamed its modules: scipy.sparse.csc became scipy.sparse._csc in 1.8.
 _SPARSE = re.compile(r"scipy\.sparse\._?(csc|csr|coo)\.\1_(?:matrix|array)")
+_PYTHON2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _ACCEPTED = {
     "builtins.object",
     "builtins.set",
@@ -56,13 +58,13 @@ class Record:
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, stream: IO[bytes], path: str):
+    def __init__(self, stream: io.BufferedIOBase, path: str):
         # Python 2 kept bytes in strings; latin-1 gives them back one to one.
         super().__init__(stream, encoding="latin1")
         self._path = path
 
     def find_class(self, module: str, name: str) -> type:
-        source = f"{module}.{name}"
+        source = f"{_PYTHON2_MODULES.get(module, module)}.{name}"
         if source == "collections.OrderedDict":
             return collections.OrderedDict
         # chumpy has dozens of expression classes and none of them is run here.
@@ -79,7 +81,7 @@ class _Unpickler(pickle.Unpickler):
         return type("Record", (Record,), {"source": source})
 
 
-def read_pickle(stream: IO[bytes], path: str) -> Any:
+def read_pickle(stream: io.BufferedIOBase, path: str) -> Any:
     """The pickle's content, with a `Record` wherever it names a class or function.
 
     Raises:
@@ -90,9 +92,10 @@ def read_pickle(stream: IO[bytes], path: str) -> Any:
     except UserError:
         raise
     except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(
-            f"{path}: not a readable pickle ({type(error).__name__}: {error}); it may "
-            "be truncated: fetch it again"
+            f"{path}: not a readable pickle ({reason}); it may be truncated: fetch it "
+            "again"
         ) from error
 
 

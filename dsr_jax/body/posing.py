@@ -98,12 +98,8 @@ def _forward_kinematics(
         in_level_above = np.array([above.index(p) for p in parent])
         offset = joints[..., level, :] - joints[..., parent, :]
         turned = rotation[..., in_level_above, :, :]
-        position = position[..., in_level_above, :] + geometry_einsum(
-            "...jab,...jb->...ja", turned, offset
-        )
-        rotation = geometry_einsum(
-            "...jab,...jbc->...jac", turned, pose[..., level, :, :]
-        )
+        position = position[..., in_level_above, :] + _apply(turned, offset)
+        rotation = _product(turned, pose[..., level, :, :])
         rotations.append(rotation)
         positions.append(position)
     order = np.argsort(np.concatenate(levels))
@@ -132,8 +128,24 @@ def _skin(
     weights: Float[Array, "V J"],
 ) -> Float[Array, "*batch V 3"]:
     """Linear blend skinning: each vertex goes through its mean 3 × 4 transform."""
-    shift = posed_joints - geometry_einsum("...jab,...jb->...ja", rotations, joints)
+    shift = posed_joints - _apply(rotations, joints)
     transforms = jnp.concatenate([rotations, shift[..., None]], axis=-1)
     blended = geometry_einsum("vj,...jab->...vab", weights, transforms)
-    turned = geometry_einsum("...vab,...vb->...va", blended[..., :3], posed)
-    return turned + blended[..., 3]
+    return _apply(blended[..., :3], posed) + blended[..., 3]
+
+
+def _product(
+    left: Float[Array, "*batch 3 3"], right: Float[Array, "*batch 3 3"]
+) -> Float[Array, "*batch 3 3"]:
+    """Product of small matrices, element by element.
+
+    It fuses with its surroundings; as a batched `dot` of 3 × 3 matrices it does not,
+    and XLA's CPU compiler (jax 0.10) fails on the one with two leading axes.
+    """
+    return jnp.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)
+
+
+def _apply(
+    matrix: Float[Array, "*batch 3 3"], vector: Float[Array, "*batch 3"]
+) -> Float[Array, "*batch 3"]:
+    return jnp.sum(matrix * vector[..., None, :], axis=-1)

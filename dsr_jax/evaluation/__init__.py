@@ -1,13 +1,7 @@
 """How far a predicted body is from the true one, by the field's protocols."""
 
 from dsr_jax.evaluation.alignment import center_on, similarity_align
-from dsr_jax.evaluation.evaluator import (
-    Evaluation,
-    evaluate,
-    format_evaluation,
-    predict_mean_body,
-    write_evaluation,
-)
+from dsr_jax.evaluation.evaluator import Evaluation, evaluate, predict_mean_body
 from dsr_jax.evaluation.joint_errors import (
     mpjpe,
     pa_mpjpe,
@@ -16,6 +10,7 @@ from dsr_jax.evaluation.joint_errors import (
 )
 from dsr_jax.evaluation.keypoint_scores import auc, pck
 from dsr_jax.evaluation.protocols import PROTOCOLS, Protocol, protocol_by_name
+from dsr_jax.evaluation.report import format_evaluation, write_evaluation
 
 __all__ = [
     "PROTOCOLS",

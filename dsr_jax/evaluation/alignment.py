@@ -12,6 +12,7 @@ def center_on(
     points: Float[ArrayLike, "*batch N 3"], root: int | Sequence[int]
 ) -> Float[Array, "*batch N 3"]:
     """Moves the point `root`, or the mean of several, to the origin."""
+    points = jnp.asarray(points)
     chosen = jnp.asarray([root] if isinstance(root, int) else list(root))
     middle = jnp.mean(points[..., chosen, :], axis=-2, keepdims=True)
     return points - middle
@@ -33,6 +34,7 @@ def similarity_align(
     """
     if points.shape != target.shape or points.shape[-1] != 3:
         raise ValueError(f"points {points.shape} and target {target.shape} differ")
+    points, target = jnp.asarray(points), jnp.asarray(target)
     points_middle = jnp.mean(points, axis=-2, keepdims=True)
     target_middle = jnp.mean(target, axis=-2, keepdims=True)
     p, q = points - points_middle, target - target_middle

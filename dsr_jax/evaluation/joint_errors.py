@@ -33,6 +33,7 @@ def point_errors(
         raise ValueError(
             f"predicted {predicted.shape} and target {target.shape} differ"
         )
+    predicted, target = jnp.asarray(predicted), jnp.asarray(target)
     if root is not None:
         predicted, target = center_on(predicted, root), center_on(target, root)
     return MILLIMETRES * safe_norm(predicted - target)

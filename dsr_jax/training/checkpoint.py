@@ -43,20 +43,20 @@ class Checkpoints:
                 ),
             ]
         )
-        # Saving in the background would read buffers that the next step has donated.
-        options = ocp.CheckpointManagerOptions(
-            best_fn=lambda metrics: metrics[SCORE],
-            best_mode="min",
-            preservation_policy=policy,
-            enable_async_checkpointing=False,
-            cleanup_tmp_directories=not read_only,
-            read_only=read_only,
-        )
-        handlers = {
-            name: ocp.StandardCheckpointHandler() for name in (REGRESSOR, TRAINING)
-        }
         self._folder = workdir / CHECKPOINTS
         with _quiet_orbax():
+            options = ocp.CheckpointManagerOptions(
+                best_fn=lambda metrics: metrics[SCORE],
+                best_mode="min",
+                preservation_policy=policy,
+                # In the background it would read buffers that the next step donates.
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=not read_only,
+                read_only=read_only,
+            )
+            handlers = {
+                name: ocp.StandardCheckpointHandler() for name in (REGRESSOR, TRAINING)
+            }
             self._manager = ocp.CheckpointManager(
                 self._folder, options=options, item_handlers=handlers
             )
@@ -124,7 +124,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Releases Orbax's resources."""
-        self._manager.close()
+        with _quiet_orbax():
+            self._manager.close()
 
     def _restore(self, step: int, item: str, like: dict[str, Any]) -> dict[str, Any]:
         folder = self._folder / str(step)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict
 
 from dsr_jax.errors import UserError, nearest, one_line_errors
@@ -85,6 +85,9 @@ def parse_command_line(argv: Sequence[str]) -> list[str]:
         remaining = flags.FLAGS(list(argv))
     except flags.Error as error:
         raise UserError(f"command line: {error}") from error
+    if not flags.FLAGS["verbosity"].present:
+        # Below errors, JAX and Orbax tell of what they tried and how they work.
+        logging.set_verbosity(logging.ERROR)
     if len(remaining) > 1:
         raise UserError(
             f"command line: {remaining[1]!r} is not a flag; write --name=value"

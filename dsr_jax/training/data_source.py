@@ -1,13 +1,13 @@
 """Batches on the devices, in an order that the seed and the step alone decide."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from tqdm import tqdm
 
 from dsr_jax.arrays import Array, Key
 from dsr_jax.body import BodyModel
@@ -25,6 +25,7 @@ from dsr_jax.data.loader import Dataset
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
 from dsr_jax.training.devices import BATCH_AXIS, put_batch
+from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import SYNTHETIC, RunSettings
 
 # People of one call on one device: large enough to hide the call, small enough that
@@ -80,7 +81,7 @@ def make_people(
     chunk = _CHUNK * mesh.size
     generate = people_generator(settings, chunk, mesh)
     chunks: list[Batch] = []
-    with tqdm(total=count, desc=f"{split} people", unit="person") as bar:
+    with progress_bar(count, f"{split} people", "person") as bar:
         for number, start in enumerate(range(0, count, chunk)):
             check()
             people = generate(split_key(seed, split, number), body)
@@ -89,6 +90,7 @@ def make_people(
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
 
 
+@functools.cache  # One compilation for all splits.
 def people_generator(settings: SyntheticSettings, count: int, mesh: Mesh) -> Generate:
     """Compiles `(key, body) → count people`, every device making its own share."""
 

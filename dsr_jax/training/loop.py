@@ -1,13 +1,11 @@
 """The training loop: steps, a progress bar, records, evaluations, pictures, saving."""
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from dsr_jax.arrays import UInt8
 from dsr_jax.data import Batch
@@ -15,12 +13,22 @@ from dsr_jax.pipeline import Scene
 from dsr_jax.training.checkpoint import SCORE, Checkpoints
 from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.metrics import MetricWriter
+from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import TrainingSettings
 from dsr_jax.training.state import TrainState
 from dsr_jax.training.step import Metrics, TrainStep, check_finite
 
 # Steps that may run ahead of the progress bar: enough to keep an accelerator busy.
 _IN_FLIGHT = 2
+
+# What the progress bar shows, and as what: a line has little room.
+_SHORT_NAMES = {
+    "keypoints_2d": "2d",
+    "joints_3d": "3d",
+    "pose": "pose",
+    "dsr_mc": "mc",
+    "dsr_c": "c",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +66,13 @@ def train(
     first = int(state.step)
     pending: list[Metrics] = []
     clock = time.perf_counter()
-    with _progress_bar(first, settings.steps) as bar:
+    with progress_bar(settings.steps, "compiling", "step", first) as bar:
         for step in range(first + 1, settings.steps + 1):
             state, metrics = train_step(state, scene, next(batches))
             pending.append(metrics)
             if len(pending) > _IN_FLIGHT:
                 jax.block_until_ready(pending[-1 - _IN_FLIGHT])
+            bar.set_description("training", refresh=False)
             bar.update()
             due = _due(step, settings)
             if any(due.values()) or stop.requested:
@@ -73,7 +82,7 @@ def train(
                     settings.batch_size * len(pending) / seconds
                 )
                 pending = []
-                bar.set_postfix_str(_summary(record))
+                bar.set_postfix_str(_summary(record), refresh=False)
                 if due["evaluate"] and not stop.requested:
                     errors = hooks.evaluate(state)
                     record |= {f"validation/{k}": v for k, v in errors.items()}
@@ -131,23 +140,10 @@ def _validity_of(name: str) -> str:
 
 
 def _summary(record: Mapping[str, float]) -> str:
-    terms = [
-        f"{name.removeprefix('term/')} {value:.3g}"
-        for name, value in record.items()
-        if name.startswith("term/")
+    losses = [
+        f"{short} {record[f'term/{term}']:.3f}"
+        for term, short in _SHORT_NAMES.items()
+        if f"term/{term}" in record
     ]
     speed = f"{record['images_per_second']:.0f} images/s"
-    return ", ".join([f"loss {record['loss']:.3g}", *terms, speed])
-
-
-def _progress_bar(first: int, steps: int) -> tqdm:
-    # A log file wants a line now and then, a terminal a lively bar.
-    interactive = sys.stderr.isatty()
-    return tqdm(
-        total=steps,
-        initial=first,
-        desc="training",
-        unit="step",
-        mininterval=0.2 if interactive else 10,
-        dynamic_ncols=interactive,
-    )
+    return ", ".join([f"loss {record['loss']:.2f}", *losses, speed])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,10 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
       UserError: the folder cannot be written.
     """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        draft.write_text(text)
+        os.replace(draft, path)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be written ({error.strerror}); give a folder you can "

@@ -20,6 +20,7 @@ CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
+NETWORK_SECTIONS = ("regressor", "body")
 
 
 def open_run_folder(workdir: str, config: ConfigDict) -> Path:
@@ -71,6 +72,26 @@ def read_run_config(workdir: str | Path) -> ConfigDict:
             "give the --workdir of a training"
         )
     return ConfigDict(_with_tuples(_read_json(file)))
+
+
+def check_same_network(folder: Path, given: ConfigDict, trained: ConfigDict) -> None:
+    """Refuses a config that describes another network or body than the trained one.
+
+    Args:
+      folder: of the run, for the message.
+      given: what the user asks for.
+      trained: the run's own config.
+
+    Raises:
+      UserError: names the first key that differs.
+    """
+    for section in NETWORK_SECTIONS:
+        keys = differing_keys(trained.get(section, {}), given.get(section, {}))
+        for key, old, new in keys:
+            raise UserError(
+                f"{folder / CONFIG_FILE}: config key '{section}.{key}' is {old!r} in "
+                f"this training and {new!r} in --config; give the config of the training"
+            )
 
 
 def differing_keys(

@@ -2,12 +2,13 @@
 
 import io
 import os
-import pathlib
 import pickle
 import struct
 import sys
 import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.sparse
@@ -155,8 +156,8 @@ def test_npz_dense_and_with_a_pickled_matrix(tmp_path):
 def test_a_loaded_body_poses(tmp_path):
     path = tmp_path / "body.npz"
     np.savez(path, **smpl_arrays())
-    pose = np.tile(np.eye(3, dtype=np.float32), (24, 1, 1))
-    mesh = pose_body(load_body(path), BodyParams(pose, np.zeros(10, np.float32)))
+    params = BodyParams(jnp.tile(jnp.eye(3), (24, 1, 1)), jnp.zeros(10))
+    mesh = jax.jit(pose_body)(load_body(path), params)
     np.testing.assert_allclose(mesh.vertices, smpl_arrays()["v_template"], atol=1e-6)
 
 
@@ -187,20 +188,17 @@ def test_pickles_that_run_code_are_refused(tmp_path, protocol, where, attack):
     bomb = {
         "system": _Attack(os.system, f"touch {mark}"),
         "eval": _Attack(eval, f"open({str(mark)!r}, 'w')"),
-        "getattr": _Attack(getattr, os, "system"),
-        "open": _Attack(pathlib.Path.touch, mark),
+        "getattr": _Attack(getattr, _Attack(__import__, "os"), "system"),
+        "open": _Attack(open, str(mark), "w"),
     }[attack]
     if where == "inside an array":
         bomb = np.array([bomb], object)
     content = bomb if where == "whole file" else smpl_arrays() | {"extra": bomb}
-    if attack == "getattr":
-        bomb_module = _Attack(__import__, "os")
-        content = _Attack(getattr, bomb_module, "system")
     path = tmp_path / "SMPL.pkl"
     path.write_bytes(pickle.dumps(content, protocol=protocol))
     message = refused(path)
-    named = {"system": "posix.system", "eval": "builtins.eval", "open": "pathlib"}
-    assert named.get(attack, "builtins.") in message
+    named = {"system": "posix.system", "open": "io.open"}
+    assert named.get(attack, f"'builtins.{attack}'") in message
     assert not mark.exists()
 
 
@@ -267,8 +265,10 @@ def test_truncated_files(tmp_path, suffix):
     for length in (0, 3, 10, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:length])
         assert "truncated" in refused(path) or length < 4
-    path.write_bytes(data[: len(data) // 3] + bytes(100) + data[len(data) // 3 + 100 :])
-    refused(path)
+    if suffix == ".npz":  # its members carry checksums
+        third = len(data) // 3
+        path.write_bytes(data[:third] + bytes(100) + data[third + 100 :])
+        refused(path)
 
 
 def test_unusable_paths(tmp_path):
@@ -304,7 +304,7 @@ def test_joint_sets_of_smpl_come_from_the_known_sources(tmp_path):
     np.save(tmp_path / "extra.npy", extra)
     np.save(tmp_path / "h36m.npy", h36m)
     joints = random.normal(size=(24, 3)).astype(np.float32)
-    mesh = BodyMesh(template.astype(np.float32), joints)
+    mesh = BodyMesh(jnp.asarray(template, np.float32), jnp.asarray(joints))
 
     alone = load_body(path)
     assert set(alone.joint_sets) == {"openpose25"}

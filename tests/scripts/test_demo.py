@@ -11,7 +11,6 @@ from absl.testing import flagsaver
 from flax import nnx
 from ml_collections import ConfigDict
 
-import demo
 from dsr_jax.body import BodyParams, body_joints, load_body, mean_pose, pose_body
 from dsr_jax.camera import centred_intrinsics, perspective_to_pixels
 from dsr_jax.data import read_image, write_image
@@ -43,6 +42,11 @@ class _Known(Regressor):
 
 
 @pytest.fixture(scope="module")
+def demo(load_script):
+    return load_script("demo.py")
+
+
+@pytest.fixture(scope="module")
 def body():
     """The body, its mean mesh and OpenPose joints in metres."""
     model = load_body("free-lite")
@@ -71,7 +75,7 @@ def folder(tmp_path, body):
 
 
 @pytest.fixture
-def run(monkeypatch, body, folder):
+def run(monkeypatch, demo, body, folder):
     """Runs the script in `folder`; gives its exit code."""
     regressor = _Known(_box_camera(body[2]))
     config = ConfigDict({"data": {"image_size": CROP}})
@@ -195,14 +199,14 @@ def test_mistakes_are_one_line_and_code_2(run, folder, capsys, arguments, messag
     assert not list((folder).glob("out/*"))
 
 
-def test_a_missing_checkpoint_is_named(run, monkeypatch, capsys):
+def test_a_missing_checkpoint_is_named(run, demo, monkeypatch, capsys):
     monkeypatch.setattr(demo, "load_regressor", load_regressor)
     assert run("--image photo.png --checkpoint nowhere --output out") == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and "nowhere" in line
 
 
-def test_weights_that_are_not_finite_are_named(run, monkeypatch, body, capsys):
+def test_weights_that_are_not_finite_are_named(run, demo, monkeypatch, body, capsys):
     broken = _Known([np.nan, 0, 0]), body[0], ConfigDict({"data": {"image_size": CROP}})
     monkeypatch.setattr(demo, "load_regressor", lambda _: broken)
     assert run(GOOD) == 2

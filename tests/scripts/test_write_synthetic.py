@@ -1,14 +1,10 @@
 """The tool that writes synthetic people as a data set, with people made by hand."""
 
-import importlib.util
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
 from absl.testing import flagsaver
 
-import demo
 from dsr_jax.data import Batch, FolderDataset, FolderSettings
 from dsr_jax.training.command_line import run_script
 
@@ -16,12 +12,8 @@ SIDE = 16
 
 
 @pytest.fixture(scope="module")
-def tool():
-    path = Path(demo.__file__).parent / "tools" / "write_synthetic.py"
-    spec = importlib.util.spec_from_file_location("write_synthetic", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_script):
+    return load_script("tools/write_synthetic.py")
 
 
 def _people(key, count, model, settings):

@@ -113,25 +113,18 @@ def _mix(a: Array, b: Array, fraction: Array) -> Array:
 
 def paint(
     points: Points,
-    layer: Int[Array, "H W"],
+    layer: Int[Array, "D D"],
     appearance: Appearance,
     marks: Landmarks,
-) -> tuple[Array, Array, Array]:
-    """Colour of each point before light falls on it: red, green and blue, (H, W) each.
-
-    The channels are separate arrays: a trailing axis of three is slow on CPUs.
-    """
+) -> Float[Array, "3 D D"]:
+    """Colour of each point before light falls on it."""
     second = _pattern_weight(points, layer, appearance)
     second = jnp.where(_details(points, layer, appearance, marks), 1, second)
     dark = _darkening(points, layer, appearance, marks)
-    lips = _lips(points, layer, marks)
-    channels = []
-    for c in range(3):
-        first = appearance.primary[:, c][layer]
-        colour = first + second * (appearance.secondary[:, c][layer] - first)
-        tint = jnp.where(lips, float(_LIP_TINT[c]), 1.0)
-        channels.append(colour * dark * tint)
-    return channels[0], channels[1], channels[2]
+    lips = jnp.where(_lips(points, layer, marks)[None], _LIP_TINT[:, None, None], 1)
+    first = appearance.primary.T[:, layer]
+    colour = first + second[None] * (appearance.secondary.T[:, layer] - first)
+    return colour * dark[None] * lips
 
 
 def _pattern_weight(points: Points, layer: Array, appearance: Appearance) -> Array:

@@ -15,26 +15,16 @@ from dsr_jax.body import BodyModel, body_joints
 from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data.batch import Batch
 from dsr_jax.data.synthetic.hanging import tube_faces
-from dsr_jax.data.synthetic.lighting import sample_light
+from dsr_jax.data.synthetic.occluders import Occluder, covered
 from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
 from dsr_jax.data.synthetic.picture import compose, draw_person, interpolate
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.data.synthetic.surface import Surface, survey
-from dsr_jax.data.synthetic.views import (
-    Occluder,
-    covered,
-    sample_camera,
-    sample_occluder,
-    sample_orientation,
-)
+from dsr_jax.data.synthetic.views import View, aim, sample_view
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.numerics import geometry_einsum
 from dsr_jax.rasterizer import visible_faces
-
-# Ends a stage: the compiler would otherwise fuse it into the next and compute it once
-# for every use there, which doubled the time on CPUs.
-_settled = jax.lax.optimization_barrier
 
 SPLITS = ("train", "validation", "test")
 
@@ -105,6 +95,7 @@ def _views(
     settings: SyntheticSettings,
     backgrounds: Backgrounds | None,
 ) -> tuple[Batch, Float[Array, "N V 3"]]:
+    """Describes all people and views, then draws them, a chunk at a time."""
     surface = survey(model)
     rest_joints = geometry_einsum("jv,vc->jc", model.joint_regressor, model.template)
     people_key, views_key = jax.random.split(key)
@@ -112,12 +103,14 @@ def _views(
         jax.random.split(people_key, count), rest_joints, settings
     )
     people = jax.tree.map(lambda leaf: jnp.repeat(leaf, views, axis=0), people)
-    view_keys = jax.random.split(views_key, count * views)
+    seen = jax.vmap(sample_view, in_axes=(0, None))(
+        jax.random.split(views_key, count * views), settings
+    )
 
-    def photograph(chunk: tuple[Person, Array]) -> tuple[Batch, Array]:
+    def photograph(chunk: tuple[Person, View]) -> tuple[Batch, Array]:
         return _photograph(*chunk, model, surface, settings, backgrounds)
 
-    return _in_chunks(photograph, (people, view_keys), settings.people_at_once)
+    return _in_chunks(photograph, (people, seen), settings.people_at_once)
 
 
 def _in_chunks(function, inputs, size: int):
@@ -126,9 +119,12 @@ def _in_chunks(function, inputs, size: int):
     The last examples are done twice where the chunks do not come out even.
     """
     total = len(jax.tree.leaves(inputs)[0])
-    count = -(-total // size)
-    if count == 1:
+    if total == 1:
         return function(inputs)
+    # A loop even if one chunk would do: what it is given is computed once, outside.
+    # Without a loop the compiler fuses the sampling into the drawing of each pixel,
+    # which doubles the time on CPUs.
+    count = max(2, -(-total // size))
     index = np.minimum(np.arange(count * -(-total // count)), total - 1)
     chunks = jax.tree.map(
         lambda leaf: leaf[index].reshape(count, -1, *leaf.shape[1:]), inputs
@@ -139,40 +135,29 @@ def _in_chunks(function, inputs, size: int):
 
 def _photograph(
     people: Person,
-    view_keys: Key[Array, "B"],
+    views: View,
     model: BodyModel,
     surface: Surface,
     settings: SyntheticSettings,
     backgrounds: Backgrounds | None,
 ) -> tuple[Batch, Float[Array, "B V 3"]]:
     """One view of each of a batch of people."""
-    keys = jax.vmap(lambda k: jax.random.split(k, 5))(view_keys)
-    turned = _orient(keys[:, 0], people, settings)
+    root = product(views.orientation, people.pose[:, 0])
+    pose = people.pose.at[:, 0].set(root)
     with jax.named_scope("dress"):
-        dressed = _settled(dress(model, surface, people, turned))
-    camera = jax.vmap(sample_camera, in_axes=(0, 0, None))(
-        keys[:, 1], dressed.mesh.joints, settings
-    )
-    occluder = jax.vmap(sample_occluder, in_axes=(0, None))(keys[:, 2], settings)
+        dressed = dress(model, surface, people, pose)
+    camera = jax.vmap(aim, in_axes=(0, 0, None))(views, dressed.mesh.joints, settings)
     with jax.named_scope("draw"):
         image, labels = _draw(
-            keys[:, 3:],
-            people,
-            dressed,
-            camera,
-            occluder,
-            model,
-            surface,
-            settings,
-            backgrounds,
+            people, views, dressed, camera, model, surface, settings, backgrounds
         )
     batch = Batch(
         image=image,
         labels=labels,
         has_labels=jnp.ones(len(camera)),
-        keypoints_ndc=_keypoints(model, dressed, camera, occluder),
+        keypoints_ndc=_keypoints(model, dressed, camera, views.occluder),
         joints=_with_confidence(body_joints(model, dressed.mesh, "gt24")),
-        pose=turned,
+        pose=pose,
         betas=people.betas,
         has_body=jnp.ones(len(camera)),
         camera=camera,
@@ -180,49 +165,33 @@ def _photograph(
     return batch, project_weak_to_ndc(dressed.mesh.vertices, camera)
 
 
-def _orient(
-    keys: Key[Array, "B"], people: Person, settings: SyntheticSettings
-) -> Float[Array, "B 24 3 3"]:
-    orientation = jax.vmap(sample_orientation, in_axes=(0, None))(keys, settings)
-    root = product(orientation, people.pose[:, 0])
-    return people.pose.at[:, 0].set(root)
-
-
 def _draw(
-    keys: Key[Array, "B 2"],
     people: Person,
+    views: View,
     dressed: Dressed,
     camera: Float[Array, "B 3"],
-    occluder: Occluder,
     model: BodyModel,
     surface: Surface,
     settings: SyntheticSettings,
     backgrounds: Backgrounds | None,
-) -> tuple[UInt8[Array, "B H H 3"], UInt8[Array, "B H H"]]:
+) -> tuple[UInt8[Array, "B S S 3"], UInt8[Array, "B S S"]]:
     """Image and label map of each person."""
+    body_faces = model.faces.shape[0]
     faces = jnp.concatenate([model.faces, tube_faces(model.template.shape[0])])
     samples = settings.image_size * settings.supersampling
     hit = visible_faces(
         project_weak_to_ndc(dressed.vertices, camera), faces, (samples, samples)
     )
-    light = jax.vmap(sample_light, in_axes=(0, None))(keys[:, 0], settings)
-    seen = jax.vmap(interpolate, in_axes=(0, 0, None, 0, 0, None))(
-        *_settled((hit.face, hit.barycentric)),
-        faces,
-        dressed.points,
-        dressed.normals,
-        model.faces.shape[0],
-    )
-    colour, labels = jax.vmap(draw_person, in_axes=(0, 0, 0, 0, None))(
-        _settled(seen), people.outfit, people.appearance, light, surface.landmarks
-    )
-    return jax.vmap(compose, in_axes=(0, 0, 0, 0, 0, None, None))(
-        keys[:, 1],
-        *_settled((colour, labels)),
-        hit.face >= 0,
-        occluder,
-        settings,
-        backgrounds,
+
+    def one(face, barycentric, points, normals, person, view):
+        seen = interpolate(face, barycentric, faces, points, normals, body_faces)
+        colour, labels = draw_person(
+            seen, person.outfit, person.appearance, view.light, surface.landmarks
+        )
+        return compose(colour, labels, face >= 0, view, settings, backgrounds)
+
+    return jax.vmap(one)(
+        hit.face, hit.barycentric, dressed.points, dressed.normals, people, views
     )
 
 

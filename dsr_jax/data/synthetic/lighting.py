@@ -6,7 +6,7 @@ import typing
 import jax
 import jax.numpy as jnp
 
-from dsr_jax.arrays import Array, Float, Int, Key
+from dsr_jax.arrays import Array, Float, Int
 from dsr_jax.data.synthetic.garments import LAYERS
 from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
@@ -32,9 +32,8 @@ class Light:
     tint: Float[Array, "3"]
 
 
-def sample_light(key: Key[Array, ""], settings: SyntheticSettings) -> Light:
-    """A lamp above, anywhere but behind the person."""
-    draws = Draws(key, 8)
+def sample_light(draws: Draws, settings: SyntheticSettings) -> Light:
+    """A lamp above, anywhere but behind the person. Takes 7 numbers."""
     across = draws.uniform((-0.9, 0.9))
     above, before = draws.uniform((0.15, 1.0)), draws.uniform((0.25, 1.0))
     return Light(

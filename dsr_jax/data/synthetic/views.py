@@ -1,4 +1,4 @@
-"""How a person is photographed: direction, crop, light, an object in front."""
+"""How a person is photographed: direction, crop, light, surroundings."""
 
 import dataclasses
 import typing
@@ -8,6 +8,10 @@ import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float, Key
 from dsr_jax.body import JOINT_NAMES
+from dsr_jax.data.synthetic.backgrounds import Scene, sample_scene
+from dsr_jax.data.synthetic.lighting import Light, sample_light
+from dsr_jax.data.synthetic.occluders import Occluder, sample_occluder
+from dsr_jax.data.synthetic.photograph import Exposure, sample_exposure
 from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import product
@@ -17,6 +21,7 @@ from dsr_jax.rotations import axis_angle_to_matrix
 _SCALE_RANGE = (0.5, 3.0)
 # The head and the hands and feet stick out of the box of the joints, metres.
 _BEYOND_JOINTS = 0.08
+_LARGEST_ROLL = 20.0
 _LEG_JOINTS = [
     i for i, name in enumerate(JOINT_NAMES) if name.endswith(("knee", "ankle", "foot"))
 ]
@@ -25,90 +30,76 @@ _LEG_JOINTS = [
 @typing.no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Occluder:
-    """An ellipse or a rectangle in front of the person; NDC, y up."""
+class View:
+    """One photograph of one person, before it is taken."""
 
-    centre: Float[Array, "2"]
-    half: Float[Array, "2"]
-    """Half its width and height; 0 where there is none."""
-    is_round: Float[Array, ""]
-    colour: Float[Array, "3"]
-    stripe: Float[Array, "3"]
+    orientation: Float[Array, "3 3"]
+    """From upright body axes to camera axes."""
+    is_truncated: Array
+    """1 if the crop holds the upper body only."""
+    size: Array
+    """Factor on the size of the person in the crop."""
+    shift: Float[Array, "2"]
+    """Of the person, in half-sides of the crop."""
+    occluder: Occluder
+    light: Light
+    scene: Scene
+    exposure: Exposure
 
 
-def sample_orientation(
-    key: Key[Array, ""], settings: SyntheticSettings
+def sample_view(key: Key[Array, ""], settings: SyntheticSettings) -> View:
+    """Draws everything about a photograph but the person."""
+    numbers, noise = jax.random.split(key)
+    draws = Draws(numbers, 608)
+    limit = settings.shift_range
+    return View(
+        orientation=_sample_orientation(draws, settings),
+        is_truncated=draws.chance(settings.truncation_probability),
+        size=draws.uniform(settings.scale_range),
+        shift=draws.uniform((-limit, limit), 2),
+        occluder=sample_occluder(draws, settings),
+        light=sample_light(draws, settings),
+        scene=sample_scene(draws, settings),
+        exposure=sample_exposure(draws, noise, settings),
+    )
+
+
+def _sample_orientation(
+    draws: Draws, settings: SyntheticSettings
 ) -> Float[Array, "3 3"]:
-    """Rotation from upright body axes to camera axes: roll · pitch · Rx(π) · yaw."""
-    draws = Draws(key, 16)
+    """Roll · pitch · Rx(π) · yaw; positive pitch looks down on the person."""
     limit = settings.yaw_limit_degrees
     anywhere = draws.uniform((-limit, limit))
-    frontal = settings.frontal_spread_degrees * draws.normal()
-    yaw = jnp.where(
-        draws.chance(settings.frontal_probability) > 0,
-        jnp.clip(frontal, -limit, limit),
-        anywhere,
-    )
-    pitch = draws.uniform(settings.pitch_degrees)
-    roll = settings.roll_spread_degrees * draws.normal()
-    zero = jnp.zeros(())
+    frontal = jnp.clip(settings.frontal_spread_degrees * draws.normal(), -limit, limit)
+    is_frontal = draws.chance(settings.frontal_probability) > 0
+    yaw = jnp.where(is_frontal, frontal, anywhere)
     # Rx(π) takes y up and z forward to the camera's y down and z away.
-    vectors = jnp.stack(
-        [
-            jnp.stack([zero, zero, jnp.deg2rad(jnp.clip(roll, -20, 20))]),
-            jnp.stack([jnp.deg2rad(pitch) + jnp.pi, zero, zero]),
-            jnp.stack([zero, jnp.deg2rad(yaw), zero]),
-        ]
+    pitch = draws.uniform(settings.pitch_degrees) + 180
+    roll = jnp.clip(
+        settings.roll_spread_degrees * draws.normal(), -_LARGEST_ROLL, _LARGEST_ROLL
     )
-    factors = axis_angle_to_matrix(vectors)
+    zero = jnp.zeros_like(yaw)
+    rows = [[zero, zero, roll], [pitch, zero, zero], [zero, yaw, zero]]
+    axis_angles = jnp.deg2rad(jnp.stack([jnp.stack(row) for row in rows]))
+    factors = axis_angle_to_matrix(axis_angles)
     return product(product(factors[0], factors[1]), factors[2])
 
 
-def sample_camera(
-    key: Key[Array, ""], joints: Float[Array, "24 3"], settings: SyntheticSettings
+def aim(
+    view: View, joints: Float[Array, "24 3"], settings: SyntheticSettings
 ) -> Float[Array, "3"]:
-    """A weak camera whose crop holds the person as the boxes of SPIN do.
+    """The weak camera [s, tx, ty] whose crop holds the person as SPIN's boxes do.
 
     Args:
-      key: random key.
+      view: how to crop.
       joints: posed joints in camera axes, metres.
-      settings: margin, jitter, how often only the upper body is shown.
+      settings: the box's margin.
     """
-    draws = Draws(key, 16)
     flat = joints[:, :2]
-    whole = jnp.ones(len(JOINT_NAMES))
-    upper = whole.at[jnp.array(_LEG_JOINTS)].set(0)
-    keep = jnp.where(draws.chance(settings.truncation_probability) > 0, upper, whole)
-    low = jnp.min(jnp.where(keep[:, None] > 0, flat, jnp.inf), axis=0) - _BEYOND_JOINTS
-    high = (
-        jnp.max(jnp.where(keep[:, None] > 0, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS
-    )
+    on_leg = jnp.zeros(len(JOINT_NAMES)).at[jnp.array(_LEG_JOINTS)].set(1)
+    keep = (view.is_truncated * on_leg < 0.5)[:, None]
+    low = jnp.min(jnp.where(keep, flat, jnp.inf), axis=0) - _BEYOND_JOINTS
+    high = jnp.max(jnp.where(keep, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS
     half = 0.5 * settings.box_margin * jnp.max(high - low)
-    scale = jnp.clip(draws.uniform(settings.scale_range) / half, *_SCALE_RANGE)
-    limit = settings.shift_range
-    shift = draws.uniform((-limit, limit), 2) / scale
-    return jnp.concatenate([scale[None], shift - 0.5 * (low + high)])
-
-
-def sample_occluder(key: Key[Array, ""], settings: SyntheticSettings) -> Occluder:
-    """An object somewhere over the crop, or none."""
-    draws = Draws(key, 16)
-    there = draws.chance(settings.occluder_probability)
-    half = draws.uniform(settings.occluder_size, 2)
-    return Occluder(
-        centre=draws.uniform((-0.85, 0.85), 2),
-        half=there * half,
-        is_round=draws.chance(0.5),
-        colour=draws.unit(3),
-        stripe=0.25 * draws.normal(3),
-    )
-
-
-def covered(occluder: Occluder, x: Array, y: Array) -> Array:
-    """Whether the object hides each point; NDC, y up."""
-    there = occluder.half > 0
-    half = jnp.where(there, occluder.half, 1)
-    dx = jnp.abs(x - occluder.centre[0]) / half[0]
-    dy = jnp.abs(y - occluder.centre[1]) / half[1]
-    extent = jnp.where(occluder.is_round > 0, dx * dx + dy * dy, jnp.maximum(dx, dy))
-    return there[0] & (extent < 1)
+    scale = jnp.clip(view.size / half, *_SCALE_RANGE)
+    return jnp.concatenate([scale[None], view.shift / scale - 0.5 * (low + high)])

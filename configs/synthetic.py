@@ -1,0 +1,23 @@
+"""A full-size network on synthetic people without end.
+
+    python train.py --config configs/synthetic.py --workdir runs/synthetic
+
+Hardware: one GPU; on CPUs take days. New people for every step, of the generator's
+whole variety: 16 activities, occluders, people cut off by the frame.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.base import base_config
+
+
+def get_config() -> ConfigDict:
+    config = base_config()
+    config.training.steps = 50_000
+    config.training.batch_size = 64
+    config.data.pool = 0
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.schedule = "cosine"
+    config.optimizer.warmup_steps = 500
+    config.objective.dsr_start_step = 10_000
+    return config

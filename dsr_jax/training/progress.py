@@ -1,0 +1,21 @@
+"""Progress bars: lively on a terminal, a line now and then in a log file."""
+
+import sys
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN_LINES = 10
+
+
+def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
+    """A bar on standard error with counts, speed and the time that is left."""
+    interactive = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        initial=initial,
+        desc=what,
+        unit=unit,
+        mininterval=0.2 if interactive else _SECONDS_BETWEEN_LINES,
+        maxinterval=10 if interactive else 10 * _SECONDS_BETWEEN_LINES,
+        dynamic_ncols=interactive,
+    )
