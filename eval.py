@@ -46,7 +46,7 @@ def main(_: list[str]) -> None:
 
     folder = Path(str(CHECKPOINT.value)).expanduser()
     check_same_network(folder, CONFIG.value, read_run_config(folder))
-    regressor, body, _ = load_regressor(folder, WHICH.value)
+    regressor, body, _ = load_regressor(folder, WHICH.value)  # type: ignore[arg-type]
 
     ####################################################################################
     #                               Errors, and a baseline                             #

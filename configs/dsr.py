@@ -8,7 +8,9 @@ trained here: none of its data can be distributed.
 
 Put your files where `FILES` says, or change it: SPIN's npz of each data set, its images,
 and its label maps (one PNG an image, of Graphonomy's universal model or another parser
-with CIHP's labels).
+with CIHP's labels), SMPL with SPIN's regressors and mean parameters, and the released
+prior. 3DPW is measured here with the neutral body, not the gendered ones of the
+published protocol.
 """
 
 from ml_collections import ConfigDict
@@ -34,5 +36,6 @@ def get_config() -> ConfigDict:
     config.body.name = "data/SMPL_NEUTRAL.pkl"
     config.body.extra_regressor = "data/J_regressor_extra.npy"
     config.body.h36m_regressor = "data/J_regressor_h36m.npy"
+    config.body.mean_parameters = "data/smpl_mean_params.npz"
     config.semantics.prior = "data/semantic_prior.npy"
     return config

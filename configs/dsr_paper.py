@@ -16,5 +16,6 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 5e-5  # [P]: SPIN's
     config.objective.dsr_mc = 0.01  # [P] §4
     config.objective.dsr_c = 0.01  # [P] §4
+    config.objective.class_weighting = False  # [P] eq. 4
     config.semantics.visible_only = True  # [P] §3
     return config

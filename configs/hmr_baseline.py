@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
         for name, annotations, images, _, share in config.data.datasets
     )
     # Never reached: the semantic terms are neither rendered nor counted.
-    config.objective.dsr_start_step = config.training.steps
+    config.objective.dsr_start_step = 2**31 - 1
     config.objective.dsr_mc = 0.0
     config.objective.dsr_c = 0.0
     return config

@@ -3,8 +3,8 @@
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
 Hardware: 2 CPU cores, 4 GB of memory. The people are easier than the generator's
-default: fewer activities, clear gestures, no occluders, nobody cut off by the frame; the
-camera still goes all around them. The semantic terms start half-way.
+default: fewer activities, clear gestures, no occluders, nobody cut off by the frame.
+The camera still goes all around them. The semantic terms start half-way.
 """
 
 from ml_collections import ConfigDict

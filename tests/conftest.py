@@ -9,8 +9,10 @@ if _FLAG not in os.environ.get("XLA_FLAGS", ""):
 
 from jaxtyping import install_import_hook  # noqa: E402
 
+import tests.strict  # noqa: E402, F401  (the hook finds it by name)
+
 # Checks every jaxtyping annotation of the package at run time.
-install_import_hook("dsr_jax", "beartype.beartype")
+install_import_hook("dsr_jax", "tests.strict.typechecked")
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

@@ -62,29 +62,32 @@ def smpl_joint_sets(
       UserError: a regressor that cannot be read or of another shape, or an extra
         regressor for a mesh that is not SMPL's.
     """
-    count = len(model.template)
-    is_smpl_mesh = count == _SMPL_VERTEX_COUNT
     joint_sets = {}
-    if is_smpl_mesh:
-        joint_sets["openpose25"] = _joint_set(OPENPOSE_NAMES_25, count, {})
+    if len(model.template) == _SMPL_VERTEX_COUNT:
+        openpose = _joint_set(OPENPOSE_NAMES_25, _SMPL_VERTEX_COUNT, {})
+        joint_sets["openpose25"] = openpose
     if extra_regressor is not None:
-        if not is_smpl_mesh:
-            raise UserError(
-                f"{extra_regressor}: needs the {_SMPL_VERTEX_COUNT} vertices of SMPL, "
-                f"but '{model.name}' has {count}"
-            )
-        extra = _read_regressor(extra_regressor, len(_EXTRA_ROWS), count)
-        rows = dict(zip(_EXTRA_ROWS, extra, strict=True))
-        joint_sets["gt24"] = _joint_set(GROUND_TRUTH_NAMES_24, count, rows)
-        joint_sets["joints49"] = _joined(joint_sets["openpose25"], joint_sets["gt24"])
+        ground_truth = _ground_truth(model, extra_regressor)
+        joint_sets["gt24"] = ground_truth
+        joint_sets["joints49"] = _joined(openpose, ground_truth)
     if h36m_regressor is not None:
-        h36m = _read_regressor(h36m_regressor, len(H36M_NAMES_17), count)
+        h36m = _read_regressor(h36m_regressor, len(H36M_NAMES_17), len(model.template))
         rows = dict(zip(H36M_NAMES_17, h36m, strict=True))
-        joint_sets["h36m17"] = _joint_set(H36M_NAMES_17, count, rows)
-        joint_sets["lsp14"] = rows_of(
-            joint_sets["h36m17"], LSP14_FROM_H36M17, LSP_NAMES_14
-        )
+        h36m17 = _joint_set(H36M_NAMES_17, len(model.template), rows)
+        joint_sets["h36m17"] = h36m17
+        joint_sets["lsp14"] = rows_of(h36m17, LSP14_FROM_H36M17, LSP_NAMES_14)
     return joint_sets
+
+
+def _ground_truth(model: BodyModel, extra_regressor: pathlib.Path) -> JointSet:
+    if len(model.template) != _SMPL_VERTEX_COUNT:
+        raise UserError(
+            f"{extra_regressor}: needs the {_SMPL_VERTEX_COUNT} vertices of SMPL, "
+            f"but '{model.name}' has {len(model.template)}"
+        )
+    extra = _read_regressor(extra_regressor, len(_EXTRA_ROWS), _SMPL_VERTEX_COUNT)
+    rows = dict(zip(_EXTRA_ROWS, extra, strict=True))
+    return _joint_set(GROUND_TRUTH_NAMES_24, _SMPL_VERTEX_COUNT, rows)
 
 
 def _joint_set(

@@ -6,6 +6,7 @@ chunks of a fixed size. Nothing is truncated, for any mesh at any zoom; memory i
 of one chunk.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -98,18 +99,42 @@ def fold_pairs(
     total_rows = spans.count.shape[0]
     if total_rows == 0:
         return state
-    block = min(total_rows, max(1, _MAX_PLACES // max(grid.count, 1) - chunk))
-    for start in range(0, total_rows, block):
-        part = TileSpans(*(s[start : start + block] for s in spans))
-        state = _fold_block(
-            part, start, faces_per_image, grid, chunk, compute, consume, state
-        )
-    return state
+    # So many rows that even if each touched every tile, places would fit in int32.
+    block = min(total_rows, max(1, (_MAX_PLACES - chunk) // max(grid.count, 1)))
+    fold = functools.partial(
+        _fold_block, faces_per_image, grid, chunk, compute, consume
+    )
+    if block == total_rows:
+        return fold(spans, 0, state)
+    blocks = -(-total_rows // block)
+    # Rows of count 0 fill the last block; width 1 keeps their division defined.
+    spare = ((0, blocks * block - total_rows),)
+    padded = TileSpans(
+        left=jnp.pad(spans.left, spare),
+        top=jnp.pad(spans.top, spare),
+        width=jnp.pad(spans.width, spare, constant_values=1),
+        count=jnp.pad(spans.count, spare),
+    )
+
+    def one_block(index: jax.Array, state: Any) -> Any:
+        start = index * block
+        part = (jax.lax.dynamic_slice_in_dim(s, start, block) for s in padded)
+        return fold(TileSpans(*part), start, state)
+
+    return jax.lax.fori_loop(0, blocks, one_block, state)
 
 
 def _fold_block(
-    spans, first_row, faces_per_image, grid, chunk, compute, consume, state
-):
+    faces_per_image: int,
+    grid: TileGrid,
+    chunk: int,
+    compute: Callable[[Pairs], Any],
+    consume: Callable[[Any, Pairs, Any], Any],
+    spans: TileSpans,
+    first_row: jax.Array | int,
+    state: Any,
+) -> Any:
+    """`fold_pairs` for rows whose places are sure to fit in int32."""
     ends = jnp.cumsum(spans.count)
     # Without the barrier XLA fuses the running sum into every search that reads it.
     spans, ends = jax.lax.optimization_barrier((spans, ends))

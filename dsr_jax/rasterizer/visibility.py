@@ -129,10 +129,22 @@ def _nearest(
 def _hit(
     triangles: Triangles, px: jax.Array, py: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Whether the pixel centre lies in the closed triangle, and the depth there."""
-    b = fragment(triangles, px, py).barycentric
-    inside = (b[0] >= 0) & (b[1] >= 0) & (b[2] >= 0)
-    inverse = sum(w * i for w, i in zip(b, triangles.inverse_z, strict=True))
+    """Whether the pixel centre lies in the closed triangle, and the depth there.
+
+    A centre exactly on an edge must belong to at least one of the two faces that share
+    it, or one would see through the mesh there: each edge is widened by the bound of
+    its own rounding error.
+    """
+    t = triangles
+    b = fragment(t, px, py).barycentric
+    ulps = 4 * jnp.finfo(px.dtype).eps * jnp.abs(t.inverse_double_area)
+    inside = jnp.ones(b[0].shape, bool)
+    for i in range(3):
+        error = jnp.abs(t.dx[i]) * (jnp.abs(py) + jnp.abs(t.y[i]))
+        error += jnp.abs(t.dy[i]) * (jnp.abs(px) + jnp.abs(t.x[i]))
+        inside &= b[(i + 2) % 3] >= -ulps * error
+    inverse = sum(w * i for w, i in zip(b, t.inverse_z, strict=True))
+    inside &= inverse > 0
     return inside, 1 / jnp.where(inside, inverse, 1)
 
 

@@ -90,7 +90,7 @@ def check_same_network(folder: Path, given: ConfigDict, trained: ConfigDict) -> 
         for key, old, new in keys:
             raise UserError(
                 f"{folder / CONFIG_FILE}: config key '{section}.{key}' is {old!r} in "
-                f"this training and {new!r} in --config; give the config of the training"
+                f"this training and {new!r} in --config; give the training's config"
             )
 
 

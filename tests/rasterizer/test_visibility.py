@@ -77,3 +77,37 @@ def test_crowded_tile_keeps_the_nearest():
     ) * (-edge[..., 0])
     inside = (cross >= 0).all(1)
     assert center_hit == int(np.argmin(np.where(inside, z, np.inf)))
+
+
+def test_no_holes_on_shared_edges():
+    """Pixel centres exactly on the edges of a fan see the fan, not what is behind."""
+    size, rng = 48, np.random.default_rng(0)
+    # Corners on pixel centres, so that many centres lie exactly on edges.
+    grid = (2 * np.arange(0, size, 3) + 1 - size) / size
+    x, y = np.meshgrid(grid, grid)
+    z = 3 + 0.2 * rng.uniform(size=x.shape)
+    front = np.stack([x, y, z], -1).reshape(-1, 3)
+    n = len(grid)
+    i = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).reshape(-1)
+    faces = np.concatenate(
+        [np.stack([i, i + 1, i + n + 1], -1), np.stack([i, i + n + 1, i + n], -1)]
+    )
+    wall = [(-9, -9, 50), (9, -9, 50), (0, 18, 50)]
+    vertices = jnp.asarray(np.concatenate([front, wall]), jnp.float32)
+    faces = np.concatenate([faces, [[len(front) + k for k in range(3)]]])
+    hit = visible_faces(vertices, jnp.asarray(faces, jnp.int32), (size, size))
+    covered = np.asarray(hit.depth)[size - 1 - 3 * (n - 1) : size, : 3 * (n - 1) + 1]
+    assert covered.max() < 4
+
+
+def test_places_beyond_int32_are_walked_in_blocks(monkeypatch):
+    from dsr_jax.rasterizer import pairs, visibility
+
+    vertices, faces = SCENES["crossing"]
+    arguments = jnp.asarray(vertices, jnp.float32), jnp.asarray(faces), (30, 31)
+    expected = visible_faces(*arguments)
+    monkeypatch.setattr(pairs, "_MAX_PLACES", visibility._CHUNK + 64 * 50)
+    visibility._visible_faces.clear_cache()
+    in_blocks = visible_faces(*arguments)
+    visibility._visible_faces.clear_cache()
+    np.testing.assert_array_equal(in_blocks.face, expected.face)
