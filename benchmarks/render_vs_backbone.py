@@ -17,19 +17,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dsr_jax.body import load_body, pose_body
-from dsr_jax.camera import project_weak_to_ndc
-from dsr_jax.data.synthetic import SyntheticSettings, sample_people
+from dsr_jax.body import load_body
+from dsr_jax.data.synthetic import SyntheticSettings, synthetic_views
 from dsr_jax.rasterizer import RasterSettings, rasterize
-from dsr_jax.regressor.resnet import ResNet
+from dsr_jax.regressor.resnet import resnet50
 
 
 def rendering(body, batch: int, size: int, channels: int):
     """A function that renders and differentiates, and its argument."""
-    params, camera = sample_people(
-        jax.random.key(0), batch, body, SyntheticSettings(image_size=(size, size))
-    )
-    vertices = project_weak_to_ndc(pose_body(body, params).vertices, camera)
+    people = SyntheticSettings(image_size=size, truncation_probability=0.0)
+    _, vertices = synthetic_views(jax.random.key(0), batch, 1, body, people)
     textures = jax.random.uniform(
         jax.random.key(1), (batch, vertices.shape[1], channels)
     )
@@ -37,9 +34,7 @@ def rendering(body, batch: int, size: int, channels: int):
     weights = jax.random.normal(jax.random.key(2), (batch, size, size, channels + 1))
 
     def loss(vertices):
-        raster = rasterize(
-            vertices, body.faces, settings, vertex_attributes=textures
-        )
+        raster = rasterize(vertices, body.faces, settings, vertex_attributes=textures)
         image = jnp.concatenate([raster.attributes, raster.alpha[..., None]], -1)
         return jnp.sum(image * weights)
 
@@ -48,15 +43,16 @@ def rendering(body, batch: int, size: int, channels: int):
 
 def backbone(batch: int, size: int):
     """The same for a ResNet-50 in training mode."""
-    graph, state = nnx.split(ResNet("resnet50", rngs=nnx.Rngs(0)))
+    network = resnet50(jnp.dtype("float32"), nnx.Rngs(0))
+    network.train()
+    graph, params, statistics = nnx.split(network, nnx.Param, ...)
     image = jax.random.normal(jax.random.key(3), (batch, size, size, 3))
 
-    def loss(state):
-        network = nnx.merge(graph, state)
-        network.train()
+    def loss(params):
+        network = nnx.merge(graph, params, statistics, copy=True)
         return jnp.sum(network(image))
 
-    return jax.jit(jax.value_and_grad(loss, allow_int=True)), state
+    return jax.jit(jax.value_and_grad(loss)), params
 
 
 def seconds(function, argument) -> float:

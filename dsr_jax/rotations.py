@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.numerics import (
-    geometry_einsum,
     safe_divide,
     safe_norm,
     safe_normalize,
@@ -40,11 +39,13 @@ def axis_angle_to_matrix(
     cross = jnp.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
     cross = cross.reshape(*axis_angle.shape[:-1], 3, 3)
     identity = jnp.broadcast_to(jnp.eye(3, dtype=axis_angle.dtype), cross.shape)
+    # K² without a matrix product, which loses bits on accelerators.
+    square = axis_angle[..., :, None] * axis_angle[..., None, :]
+    square = square - squared[..., None, None] * identity
     return (
         identity
         + sine_factor[..., None, None] * cross
-        + cosine_factor[..., None, None]
-        * geometry_einsum("...ij,...jk->...ik", cross, cross)
+        + cosine_factor[..., None, None] * square
     )
 
 

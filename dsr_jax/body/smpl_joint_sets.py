@@ -64,12 +64,11 @@ def smpl_joint_sets(
     """
     joint_sets = {}
     if len(model.template) == _SMPL_VERTEX_COUNT:
-        openpose = _joint_set(OPENPOSE_NAMES_25, _SMPL_VERTEX_COUNT, {})
-        joint_sets["openpose25"] = openpose
+        joint_sets["openpose25"] = _joint_set(OPENPOSE_NAMES_25, _SMPL_VERTEX_COUNT, {})
     if extra_regressor is not None:
         ground_truth = _ground_truth(model, extra_regressor)
         joint_sets["gt24"] = ground_truth
-        joint_sets["joints49"] = _joined(openpose, ground_truth)
+        joint_sets["joints49"] = _joined(joint_sets["openpose25"], ground_truth)
     if h36m_regressor is not None:
         h36m = _read_regressor(h36m_regressor, len(H36M_NAMES_17), len(model.template))
         rows = dict(zip(H36M_NAMES_17, h36m, strict=True))

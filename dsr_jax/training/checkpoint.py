@@ -7,7 +7,6 @@ Orbax writes into a temporary folder that takes its name when it is complete.
 """
 
 import contextlib
-import gc
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -211,13 +210,13 @@ def _abstract(value: Any) -> jax.ShapeDtypeStruct:
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
     """Keeps Orbax's progress notes and abandoned tasks off the user's terminal."""
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    notes, tasks = logging.getLogger("absl"), logging.getLogger("asyncio")
+    levels = notes.level, tasks.level
+    notes.setLevel(logging.CRITICAL)
+    # After a failure it stays so: abandoned tasks complain when they are collected.
+    tasks.setLevel(logging.CRITICAL)
     try:
         yield
+        tasks.setLevel(levels[1])
     finally:
-        gc.collect()
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        notes.setLevel(levels[0])

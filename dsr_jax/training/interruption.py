@@ -3,7 +3,7 @@
 import signal
 import types
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,7 +28,7 @@ class StopRequest:
         self._received: int | None = None
         self._previous: dict[int, Callable[..., Any] | int | None] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StopRequest":
         for number in SIGNALS:
             self._previous[number] = signal.signal(number, self._remember)
         return self

@@ -1,7 +1,6 @@
 """A whole config as typed values: one frozen settings class a section."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
@@ -199,7 +198,7 @@ class RunSettings:
 
 
 def _read(
-    cls: type[Settings], config: Mapping[str, Any], name: str, **fixed
+    cls: type[Settings], config: ConfigDict, name: str, **fixed: Any
 ) -> Settings:
     """One section; `fixed` are fields that another section decides."""
     section = dict(config[name])

@@ -25,7 +25,7 @@ def test_agrees_with_brute_force(scene, float64):
 
 
 def test_batch_and_culling():
-    vertices, faces = SCENES["cube"]
+    vertices, faces = SCENES["sphere"]
     batch = jnp.asarray(np.stack([vertices, vertices + 0.05]), jnp.float32)[:, None]
     both = visible_faces(batch, jnp.asarray(faces), image_size=(20, 20))
     assert both.face.shape == (2, 1, 20, 20)

@@ -56,9 +56,10 @@ def test_it_learns_a_prior_that_fits_the_body(tool, tmp_path):
     prior.check_body(len(model.template), len(model.faces))
     assert prior.counts.max() <= 6
     assert prior.counts.sum() > 0
-    left = model.joint_regressor[22] @ model.template
-    nearest = np.argsort(np.linalg.norm(model.template - left, axis=1))[:5]
-    sides = prior.probabilities[nearest]
+    vertices = np.asarray(model.template)
+    left = np.asarray(model.joint_regressor[22]) @ vertices
+    nearest = np.argsort(np.linalg.norm(vertices - left, axis=1))[:5]
+    sides = np.asarray(prior.probabilities)[nearest]
     assert (sides[:, CIHP.index("left-arm")] >= sides[:, CIHP.index("right-arm")]).all()
     tool.learn(**ARGUMENTS, output=output)
     assert output.read_bytes() == first

@@ -52,7 +52,7 @@ def sample_scene(draws: Draws, settings: SyntheticSettings) -> Scene:
         shape_halves=draws.uniform((0.04, 0.55), count, 2),
         shape_colours=_colours(draws, count),
         shape_weights=(draws.unit(count) < 0.6).astype(jnp.float32),
-        grain=draws.uniform((0.4, 1.6), 3),
+        grain=draws.uniform((0.5, 1.3)) + draws.uniform((-0.15, 0.15), 3),
         noise=tuple(a * draws.normal(cells, cells) for cells, a in _OCTAVES),
         uses_image=draws.chance(settings.image_background_probability),
         cutout=draws.unit(5),
@@ -62,7 +62,7 @@ def sample_scene(draws: Draws, settings: SyntheticSettings) -> Scene:
 def _colours(draws: Draws, count: int) -> Float[Array, "N 3"]:
     """Mostly greyish."""
     grey = draws.uniform((0.12, 0.92), count)[:, None]
-    strength = draws.uniform((0, 0.2), count)[:, None]
+    strength = draws.uniform((0, 0.14), count)[:, None]
     return jnp.clip(grey + strength * draws.normal(count, 3), 0, 1)
 
 

@@ -142,7 +142,7 @@ def _thickness(
     lower = outfit.lower_loose * (_LOOSE * to_hem * 2 + _LOOSE_HEM * to_hem)
     lower = jnp.where(outfit.lower_is_skirt > 0, 0, lower)
     _, up, _ = head_coordinates(points, marks)
-    at_neck = jnp.exp(-jnp.square((up + 0.05) / 0.22)) * (outfit.hair_length > -0.05)
+    at_neck = jnp.exp(-jnp.square((up - 0.04) / 0.17)) * (outfit.hair_length > -0.05)
     hair = outfit.hair_volume * (1 - 0.6 * inside["hat"]) + _HAIR_FILLS_NECK * at_neck
     return {
         "socks": jnp.full_like(points.x, 0.002),
@@ -221,9 +221,8 @@ def _hair(points: Points, outfit: Outfit, marks: Landmarks) -> Array:
     hangs = (outfit.hair_length > -0.05) & (up < 0.55)
     behind = jnp.where(hangs, jnp.maximum(behind, -0.04 - forward), behind)
     # On the shoulders it stays at the nape and the back.
-    off_arms = (
-        0.48 - jnp.abs(x) - jnp.where(up < -0.15, jnp.maximum(forward + 0.2, 0), 0)
-    )
+    curtain = jnp.where(up < -0.15, jnp.maximum(forward + 0.2, 0), 0)
+    off_arms = 0.40 - jnp.abs(x) - curtain
     end = points.y - marks.chin_y + outfit.hair_length
     margin = _least(marks.head_height * jnp.minimum(behind, off_arms), end)
     return jnp.where(outfit.has_hair > 0, margin, -1)

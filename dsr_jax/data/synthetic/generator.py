@@ -146,7 +146,8 @@ def _photograph(
     pose = people.pose.at[:, 0].set(root)
     with jax.named_scope("dress"):
         dressed = dress(model, surface, people, pose)
-    camera = jax.vmap(aim, in_axes=(0, 0, None))(views, dressed.mesh.joints, settings)
+    joints = body_joints(model, dressed.mesh, "gt24")
+    camera = jax.vmap(aim, in_axes=(0, 0, None))(views, joints, settings)
     with jax.named_scope("draw"):
         image, labels = _draw(
             people, views, dressed, camera, model, surface, settings, backgrounds
@@ -156,7 +157,7 @@ def _photograph(
         labels=labels,
         has_labels=jnp.ones(len(camera)),
         keypoints_ndc=_keypoints(model, dressed, camera, views.occluder),
-        joints=_with_confidence(body_joints(model, dressed.mesh, "gt24")),
+        joints=jnp.concatenate([joints, jnp.ones_like(joints[..., :1])], axis=-1),
         pose=pose,
         betas=people.betas,
         has_body=jnp.ones(len(camera)),
@@ -204,7 +205,3 @@ def _keypoints(
     hidden = jax.vmap(covered)(occluder, x, y)
     inside = jnp.maximum(jnp.abs(x), jnp.abs(y)) < 1
     return jnp.stack([x, y, (inside & ~hidden).astype(x.dtype)], axis=-1)
-
-
-def _with_confidence(joints: Float[Array, "B J 3"]) -> Float[Array, "B J 4"]:
-    return jnp.concatenate([joints, jnp.ones_like(joints[..., :1])], axis=-1)

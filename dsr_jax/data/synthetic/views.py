@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float, Key
-from dsr_jax.body import JOINT_NAMES
+from dsr_jax.body import KEYPOINT_NAMES_49
 from dsr_jax.data.synthetic.backgrounds import Scene, sample_scene
 from dsr_jax.data.synthetic.lighting import Light, sample_light
 from dsr_jax.data.synthetic.occluders import Occluder, sample_occluder
@@ -19,11 +19,14 @@ from dsr_jax.rotations import axis_angle_to_matrix
 
 # The rasterizer sees to 100 m; the weak camera puts a body of scale s at 44.64 / s m.
 _SCALE_RANGE = (0.5, 3.0)
-# The head and the hands and feet stick out of the box of the joints, metres.
-_BEYOND_JOINTS = 0.08
+# Hands and feet stick out of the box of the joints, metres.
+_BEYOND_JOINTS = 0.07
 _LARGEST_ROLL = 20.0
+# Of the 24 ground-truth joints, which end at the head's top.
 _LEG_JOINTS = [
-    i for i, name in enumerate(JOINT_NAMES) if name.endswith(("knee", "ankle", "foot"))
+    i
+    for i, name in enumerate(KEYPOINT_NAMES_49[25:])
+    if name.endswith(("knee", "ankle"))
 ]
 
 
@@ -92,11 +95,11 @@ def aim(
 
     Args:
       view: how to crop.
-      joints: posed joints in camera axes, metres.
+      joints: the posed `gt24` joints in camera axes, metres.
       settings: the box's margin.
     """
     flat = joints[:, :2]
-    on_leg = jnp.zeros(len(JOINT_NAMES)).at[jnp.array(_LEG_JOINTS)].set(1)
+    on_leg = jnp.zeros(len(joints)).at[jnp.array(_LEG_JOINTS)].set(1)
     keep = (view.is_truncated * on_leg < 0.5)[:, None]
     low = jnp.min(jnp.where(keep, flat, jnp.inf), axis=0) - _BEYOND_JOINTS
     high = jnp.max(jnp.where(keep, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS

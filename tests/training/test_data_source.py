@@ -1,0 +1,158 @@
+"""Training streams: continued where they stopped, split over devices and data sets."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.base import base_config
+from dsr_jax.body import KEYPOINT_FLIP_49, load_body
+from dsr_jax.data import AugmentationSettings, Batch, write_people
+from dsr_jax.errors import UserError
+from dsr_jax.training import data_source
+from dsr_jax.training.data_source import (
+    PeopleDataset,
+    open_datasets,
+    split_by_share,
+    training_stream,
+)
+from dsr_jax.training.devices import device_mesh
+from dsr_jax.training.settings import RunSettings
+
+SIZE = 16
+BODY = load_body("free-lite")
+
+
+def fake_people(key, count, body, settings):
+    """People whose first betas say which key made them."""
+    numbers = jax.random.normal(key, (count, 10))
+    side = settings.image_size
+    return Batch(
+        image=jnp.zeros((count, side, side, 3), jnp.uint8),
+        labels=jnp.zeros((count, side, side), jnp.uint8),
+        has_labels=jnp.ones(count),
+        keypoints_ndc=jnp.ones((count, 49, 3)),
+        joints=jnp.ones((count, 24, 4)),
+        pose=jnp.broadcast_to(jnp.eye(3), (count, 24, 3, 3)),
+        betas=numbers,
+        has_body=jnp.ones(count),
+        camera=jnp.ones((count, 3)),
+    )
+
+
+@pytest.fixture
+def cheap_people(monkeypatch):
+    monkeypatch.setattr(data_source, "synthetic_people", fake_people)
+    data_source.people_generator.cache_clear()
+    yield
+    data_source.people_generator.cache_clear()
+
+
+def settings_with(**changes):
+    config = base_config()
+    config.data.image_size = SIZE
+    config.data.pool = 20
+    config.data.workers = 2
+    config.training.batch_size = 8
+    config.update_from_flattened_dict(changes)
+    return RunSettings.from_config(config)
+
+
+def take(stream, count):
+    return [jax.device_get(batch) for batch in itertools.islice(stream, count)]
+
+
+@pytest.mark.parametrize("pool", [0, 20])
+def test_a_stream_continues_where_it_stopped(cheap_people, pool):
+    settings = settings_with(**{"data.pool": pool})
+    whole = take(training_stream(settings, BODY, device_mesh(), 0), 7)
+    rest = take(training_stream(settings, BODY, device_mesh(), 4), 3)
+    for first, second in zip(whole[4:], rest, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert not np.array_equal(whole[0].betas, whole[1].betas)
+
+
+def test_another_seed_is_another_stream(cheap_people):
+    first = take(training_stream(settings_with(), BODY, device_mesh(), 0), 1)
+    settings = settings_with(**{"training.seed": 1})
+    second = take(training_stream(settings, BODY, device_mesh(), 0), 1)
+    assert not np.array_equal(first[0].betas, second[0].betas)
+
+
+def test_every_device_makes_its_own_people(cheap_people):
+    settings = settings_with(**{"data.pool": 0})
+    batch = next(training_stream(settings, BODY, device_mesh(), 0))
+    assert len(batch.betas.sharding.device_set) == 4
+    assert len(np.unique(np.asarray(batch.betas)[:, 0])) == 8
+
+
+def test_a_pool_is_used_up_before_it_starts_again(cheap_people):
+    settings = settings_with(**{"data.pool": 24})
+    batches = take(training_stream(settings, BODY, device_mesh(), 0), 3)
+    seen = np.concatenate([batch.betas[:, 0] for batch in batches])
+    assert len(np.unique(seen)) == 24
+
+
+def test_people_are_mirrored_or_not():
+    people = jax.device_get(fake_people(jax.random.key(0), 4, None, _Sized()))
+    keypoints = np.random.default_rng(0).normal(size=(4, 49, 3)).astype(np.float32)
+    people = dataclasses.replace(people, keypoints_ndc=keypoints)
+    settings = AugmentationSettings(flip_probability=1.0, channel_noise=0.0)
+    dataset = PeopleDataset(people, settings)
+    flipped = dataset.example(2, np.random.default_rng(0))
+    expected = keypoints[2][np.asarray(KEYPOINT_FLIP_49)] * np.array([-1, 1, 1])
+    np.testing.assert_allclose(flipped.keypoints_ndc, expected)
+    np.testing.assert_array_equal(dataset.example(2).keypoints_ndc, keypoints[2])
+    assert len(dataset) == 4
+
+
+class _Sized:
+    image_size = SIZE
+
+
+@pytest.mark.parametrize(
+    ("shares", "size", "expected"),
+    [
+        ([1.0], 7, [7]),
+        ([0.5, 0.3, 0.2], 128, [64, 38, 26]),
+        ([1.0, 1.0, 1.0], 8, [3, 3, 2]),
+        ([0.9, 0.1], 10, [9, 1]),
+    ],
+)
+def test_shares_of_a_batch(shares, size, expected):
+    assert split_by_share(shares, size) == expected
+
+
+def test_a_share_too_small_is_one_line():
+    with pytest.raises(UserError, match=r"a share of 0.01 gives no example"):
+        split_by_share([0.99, 0.01], 8)
+
+
+def test_data_sets_are_mixed_by_share(tmp_path):
+    people = jax.device_get(fake_people(jax.random.key(0), 6, None, _Sized()))
+    sets = []
+    for number, (name, share) in enumerate((("many", 0.75), ("few", 0.25))):
+        marked = np.full((6, 10), number, np.float32)
+        write_people(tmp_path / name, [dataclasses.replace(people, betas=marked)])
+        folder = tmp_path / name
+        files = folder / "annotations.npz", folder / "images", folder / "labels"
+        sets.append((name, *map(str, files), share))
+    settings = settings_with(**{"data.source": "folder", "data.datasets": tuple(sets)})
+    datasets = open_datasets(settings)
+    stream = training_stream(settings, BODY, device_mesh(), 0, datasets)
+    batches = take(stream, 3)
+    for batch in batches:
+        assert batch.image.shape == (8, SIZE, SIZE, 3)
+        assert (batch.betas[:, 0] == 0).sum() == 6
+    again = take(training_stream(settings, BODY, device_mesh(), 2, datasets), 1)
+    jax.tree.map(np.testing.assert_array_equal, batches[2], again[0])
+
+
+def test_a_missing_data_set_is_one_line(tmp_path):
+    sets = (("coco", str(tmp_path / "coco.npz"), str(tmp_path), "", 1.0),)
+    settings = settings_with(**{"data.source": "folder", "data.datasets": sets})
+    with pytest.raises(UserError, match=r"data set 'coco' .*coco\.npz"):
+        open_datasets(settings)

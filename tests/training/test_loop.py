@@ -1,0 +1,221 @@
+"""The loop: exact ends, records, interruptions and losses that are no number."""
+
+import dataclasses
+import itertools
+import math
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dsr_jax.body import load_body
+from dsr_jax.errors import UserError
+from dsr_jax.pipeline import Scene
+from dsr_jax.semantics import SemanticPrior
+from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.loop import Hooks, train
+from dsr_jax.training.metrics import MetricWriter, read_metrics
+from dsr_jax.training.settings import TrainingSettings
+from dsr_jax.training.state import TrainState
+from dsr_jax.training.summary import loss_table, term_progress
+
+SETTINGS = TrainingSettings(
+    seed=0,
+    steps=12,
+    batch_size=4,
+    start_from="",
+    log_every=2,
+    checkpoint_every=5,
+    evaluate_every=6,
+    pictures_every=4,
+    pictures=1,
+)
+
+
+BODY = load_body("free-lite")
+SCENE = Scene(
+    BODY, SemanticPrior(jnp.ones((1700, 20)), jnp.ones(1700), "test", "vertex")
+)
+
+
+def new_state():
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params={"weight": jnp.zeros(2)},
+        statistics={"mean": jnp.zeros(1)},
+        rng={"key": jax.random.key(0)},
+        optimizer={"moment": jnp.zeros(2)},
+    )
+
+
+def fake_step(state, scene, batch):
+    """Adds the batch to the weight: the stream shows in the state."""
+    number = float(state.step)
+    state = dataclasses.replace(
+        state,
+        step=state.step + 1,
+        params={"weight": state.params["weight"] + batch},
+    )
+    active = float(number >= 6)
+    return state, {
+        "loss": jnp.asarray(10.0 - number),
+        "gradient_norm": jnp.asarray(1.0),
+        "term/dsr_c": jnp.asarray(active * (20.0 - number)),
+        "valid/dsr_c": jnp.asarray(active),
+    }
+
+
+class Run:
+    """One run in a folder; `again` continues it as train.py would."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.evaluated, self.pictures = [], []
+
+    def again(self, step=fake_step, settings=SETTINGS):
+        checkpoints = Checkpoints(self.folder)
+        state = new_state()
+        if checkpoints.latest_step is not None:
+            state = checkpoints.restore_latest(state)
+        first = int(state.step)
+        writer = MetricWriter(self.folder, first)
+        batches = (jnp.full(2, float(k)) for k in itertools.count(first))
+        hooks = Hooks(
+            evaluate=self.evaluate,
+            draw=lambda state: np.full((8, 8, 3), int(state.step), np.uint8),
+            save_picture=lambda step, picture: self.pictures.append(
+                (step, int(picture[0, 0, 0]))
+            ),
+        )
+        with StopRequest() as stop:
+            try:
+                return train(
+                    state,
+                    step,
+                    SCENE,
+                    batches,
+                    settings,
+                    hooks,
+                    writer,
+                    checkpoints,
+                    stop,
+                )
+            finally:
+                writer.close()
+                checkpoints.close()
+
+    def evaluate(self, state):
+        step = int(state.step)
+        self.evaluated.append(step)
+        return {"mpjpe": 50.0, "score": abs(step - 6.0)}
+
+    def records(self):
+        return read_metrics(self.folder / "metrics.jsonl")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def steps_of(records):
+    return [record["step"] for record in records]
+
+
+def test_it_ends_at_the_exact_step(run):
+    state = run.again()
+    assert int(state.step) == 12
+    np.testing.assert_allclose(state.params["weight"], sum(range(12)))
+    assert run.evaluated == [6, 12]
+    assert run.pictures == [(4, 4), (8, 8), (12, 12)]
+    assert steps_of(run.records()) == [2, 4, 5, 6, 8, 10, 12]
+    checkpoints = Checkpoints(run.folder)
+    assert (checkpoints.best_step, checkpoints.latest_step) == (6, 12)
+
+
+def test_records_are_means_since_the_last_one(run):
+    run.again()
+    records = {record["step"]: record for record in run.records()}
+    assert records[2]["loss"] == 9.5
+    assert records[5]["loss"] == 6.0
+    # Step 7 is the first with the term: a mean over its active steps only.
+    assert "term/dsr_c" not in records[6]
+    assert records[8]["term/dsr_c"] == 13.5
+    assert records[6]["validation/mpjpe"] == 50.0
+    assert records[2]["images_per_second"] > 0
+
+
+def test_a_finished_run_does_nothing_more(run):
+    run.again()
+    assert int(run.again().step) == 12
+    assert run.evaluated == [6, 12]
+    longer = run.again(settings=dataclasses.replace(SETTINGS, steps=14))
+    np.testing.assert_allclose(longer.params["weight"], sum(range(14)))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_finishes_the_step_and_saves(run, number, code):
+    def step(state, scene, batch):
+        if int(state.step) == 6:
+            signal.raise_signal(number)
+        return fake_step(state, scene, batch)
+
+    with pytest.raises(Interrupted) as stopped:
+        run.again(step)
+    assert stopped.value.exit_code == code
+    assert Checkpoints(run.folder, read_only=True).latest_step == 7
+    state = run.again()
+    np.testing.assert_allclose(state.params["weight"], sum(range(12)))
+    assert steps_of(run.records()) == [2, 4, 5, 6, 7, 8, 10, 12]
+
+
+def test_a_killed_run_goes_back_to_its_checkpoint(run):
+    def step(state, scene, batch):
+        if int(state.step) == 8:
+            raise KeyError("as good as SIGKILL: nothing is saved")
+        return fake_step(state, scene, batch)
+
+    with pytest.raises(KeyError):
+        run.again(step)
+    assert steps_of(run.records()) == [2, 4, 5, 6, 8]
+    state = run.again()
+    np.testing.assert_allclose(state.params["weight"], sum(range(12)))
+    assert steps_of(run.records()) == [2, 4, 5, 6, 8, 10, 12]
+
+
+def test_the_second_signal_acts_at_once():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(Interrupted, match="SIGINT"):
+            stop.check()
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_names_its_step(run, bad):
+    def step(state, scene, batch):
+        new, metrics = fake_step(state, scene, batch)
+        if int(state.step) >= 6:
+            metrics["loss"] = jnp.asarray(bad)
+        return new, metrics
+
+    with pytest.raises(UserError, match="step 7: loss not finite"):
+        run.again(step)
+    # The state of step 8 was never saved.
+    assert Checkpoints(run.folder, read_only=True).latest_step == 6
+
+
+def test_progress_of_the_terms():
+    records = [{"step": k, "term/pose": 10.0 - k, "loss": 1.0} for k in range(10)]
+    records[9]["term/dsr_c"] = 3.0
+    assert term_progress(records) == {"pose": (10.0, 1.0), "dsr_c": (3.0, 3.0)}
+    table = loss_table(records).splitlines()
+    assert table[1].split() == ["pose", "10", "1", "0.10"]
