@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array | np.ndarray
 
 DISTANCES = ("euclidean", "barycentric", "hard")
 COLORS = ("softmax", "hard")
@@ -87,11 +90,11 @@ class Raster:
 
 
 def rasterize(
-    vertices: jax.Array,
-    faces: jax.Array,
+    vertices: Array,
+    faces: Array,
     settings: RasterSettings,
-    vertex_attributes: jax.Array | None = None,
-    face_attributes: jax.Array | None = None,
+    vertex_attributes: Array | None = None,
+    face_attributes: Array | None = None,
     implementation: str | None = None,
 ) -> Raster:
     """Draws the mesh softly, differentiably in vertices and attributes.
@@ -129,6 +132,7 @@ def rasterize(
         "dense": (dense.why_not, dense.rasterize_dense),
     }
     check_mesh(vertices, faces)
+    vertices, faces = jnp.asarray(vertices), jnp.asarray(faces)
     attributes, per_vertex = _one_kind(vertex_attributes, face_attributes)
     count = vertices.shape[-2] if per_vertex else faces.shape[0]
     batch = vertices.shape[:-2]
@@ -163,7 +167,7 @@ def _first_that_can(implementations: dict, settings: RasterSettings) -> str:
     )
 
 
-def check_mesh(vertices: jax.Array, faces: jax.Array) -> None:
+def check_mesh(vertices: Array, faces: Array) -> None:
     """Raises ValueError if the arrays are no batch of meshes."""
     if vertices.ndim < 2 or vertices.shape[-1] != 3:
         raise ValueError(f"vertices must be (*batch, V, 3), not {vertices.shape}")
@@ -176,11 +180,11 @@ def check_mesh(vertices: jax.Array, faces: jax.Array) -> None:
 
 
 def _one_kind(
-    vertex_attributes: jax.Array | None, face_attributes: jax.Array | None
+    vertex_attributes: Array | None, face_attributes: Array | None
 ) -> tuple[jax.Array, bool]:
     if (vertex_attributes is None) == (face_attributes is None):
         raise ValueError("give exactly one of vertex_attributes and face_attributes")
     if vertex_attributes is not None:
-        return vertex_attributes, True
+        return jnp.asarray(vertex_attributes), True
     assert face_attributes is not None
-    return face_attributes, False
+    return jnp.asarray(face_attributes), False

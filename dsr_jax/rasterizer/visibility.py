@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dsr_jax.rasterizer.grid import TileGrid, pixel_centers
 from dsr_jax.rasterizer.pairs import Pairs, fold_pairs, tile_spans
@@ -41,8 +42,8 @@ class VisibleFaces:
 
 
 def visible_faces(
-    vertices: jax.Array,
-    faces: jax.Array,
+    vertices: jax.Array | np.ndarray,
+    faces: jax.Array | np.ndarray,
     image_size: tuple[int, int],
     cull_backfaces: bool = False,
 ) -> VisibleFaces:
@@ -63,7 +64,8 @@ def visible_faces(
     from dsr_jax.rasterizer.api import check_mesh
 
     check_mesh(vertices, faces)
-    return _visible_faces(vertices, faces, tuple(image_size), cull_backfaces)
+    arrays = jnp.asarray(vertices), jnp.asarray(faces)
+    return _visible_faces(*arrays, tuple(image_size), cull_backfaces)
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
