@@ -34,8 +34,9 @@ def semantic_textures(
       grouping: the C classes of DSR-C.
 
     Returns:
-      K = 1 + C channels. Channel 0: the probability of any minimal-clothing label that counts, so that
-      the render has what the target mask has. Channels 1 to C: `group_prior`.
+      K = 1 + C channels. Channel 0: the probability of any minimal-clothing label
+      that counts, so that the render has what the target mask has. Channels 1 to C:
+      `group_prior`.
     """
     chosen = np.array([CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS])
     minimal = prior.probabilities[:, chosen]

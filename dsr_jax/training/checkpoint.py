@@ -17,7 +17,6 @@ import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 from orbax.checkpoint import checkpoint_managers
 
-from dsr_jax.arrays import Array
 from dsr_jax.errors import UserError
 from dsr_jax.training.run_folder import CHECKPOINTS
 from dsr_jax.training.state import TrainState
@@ -171,11 +170,11 @@ def _training_item(state: TrainState) -> dict[str, Any]:
     return {"step": state.step, "rng": state.rng, "optimizer": state.optimizer}
 
 
-def _is_key(value: Array) -> bool:
+def _is_key(value: Any) -> bool:
     return jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _to_dict(tree: Any) -> dict[str, Array]:
+def _to_dict(tree: Any) -> dict[str, Any]:
     """Path → array, random keys as their raw bits: the file knows no classes."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
@@ -193,7 +192,7 @@ def _key_data(keys: Any) -> Any:
     return jax.random.key_data(keys)
 
 
-def _from_dict(values: Mapping[str, Array], like: Any) -> Any:
+def _from_dict(values: Mapping[str, Any], like: Any) -> Any:
     leaves, tree = jax.tree_util.tree_flatten(like)
     restored = [
         jax.random.wrap_key_data(value) if _is_key(leaf) else value

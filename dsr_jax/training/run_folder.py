@@ -86,7 +86,7 @@ def check_same_network(folder: Path, given: ConfigDict, trained: ConfigDict) -> 
       UserError: names the first key that differs.
     """
     for section in NETWORK_SECTIONS:
-        keys = differing_keys(trained.get(section, {}), given.get(section, {}))
+        keys = differing_keys(*(dict(c.get(section, {})) for c in (trained, given)))
         for key, old, new in keys:
             raise UserError(
                 f"{folder / CONFIG_FILE}: config key '{section}.{key}' is {old!r} in "

@@ -1,23 +1,170 @@
 """eval.py from its command line: the numbers of a known regressor, and mistakes."""
 
+import dataclasses
 import json
-import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from absl.testing import flagsaver
 
-from dsr_jax.body import load_body
+from dsr_jax.body import BodyParams, body_joints, load_body, pose_body
 from dsr_jax.data import Batch, write_people
-from dsr_jax.evaluation import mpjpe
+from dsr_jax.evaluation import mpjpe, pa_mpjpe
 from dsr_jax.regressor import default_mean_parameters
-from dsr_jax.rotations import rotation_6d_to_matrix
+from dsr_jax.rotations import axis_angle_to_matrix, rotation_6d_to_matrix
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.command_line import load_config_file, run_script
 from dsr_jax.training.devices import device_mesh, replicated
-from dsr_jax.training.loading import regressor_builder
+from dsr_jax.training.loading import load_regressor, regressor_builder
 from dsr_jax.training.run_folder import open_run_folder
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
+
+PEOPLE, SIZE = 5, 32
+CONFIG = """
+from configs.base import base_config
+
+def get_config():
+    config = base_config()
+    config.data.image_size = 32
+    config.body.name = "free-lite"
+    config.semantics.prior = "free-lite"
+    config.regressor.backbone = "resnet18"
+    config.regressor.hidden = 16
+    config.evaluation.dataset = "mine"
+    config.evaluation.datasets = (
+        ("mine", "people/annotations.npz", "people/images"),
+        ("gone", "gone/annotations.npz", "gone/images"),
+    )
+    config.evaluation.batch_size = 2
+    return config
+"""
+
+
+def make_people():
+    generator = np.random.default_rng(0)
+    axis_angle = generator.normal(0, 0.3, (PEOPLE, 24, 3))
+    axis_angle[:, 0] = [np.pi, 0, 0]
+    return Batch(
+        image=generator.integers(0, 255, (PEOPLE, SIZE, SIZE, 3)).astype(np.uint8),
+        labels=np.zeros((PEOPLE, SIZE, SIZE), np.uint8),
+        has_labels=np.zeros(PEOPLE, np.float32),
+        keypoints_ndc=np.ones((PEOPLE, 49, 3), np.float32),
+        joints=np.ones((PEOPLE, 24, 4), np.float32),
+        pose=np.asarray(axis_angle_to_matrix(jnp.asarray(axis_angle, jnp.float32))),
+        betas=generator.normal(0, 1, (PEOPLE, 10)).astype(np.float32),
+        has_body=np.ones(PEOPLE, np.float32),
+        camera=np.zeros((PEOPLE, 3), np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def evaluation(load_script):
+    return load_script("eval.py")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A data set, and a run whose regressor says the mean body whatever it sees."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "config.py").write_text(CONFIG)
+    write_people(home / "people", [make_people()])
+    config = load_config_file(str(home / "config.py"))
+    folder = open_run_folder(str(home / "run"), config)
+    settings = RunSettings.from_config(config)
+    _, state = create_state(
+        regressor_builder(settings),
+        optax.identity(),
+        jax.random.key(0),
+        replicated(device_mesh()),
+    )
+    params = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf * 0 if "dec" in jax.tree_util.keystr(path) else leaf,
+        state.params,
+    )
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(dataclasses.replace(state, params=params), score=1.0)
+    checkpoints.close()
+    return home
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, evaluation, home):
+    """Runs the script; gives exit code, output and errors."""
+    monkeypatch.chdir(home)
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["eval.py", *arguments])
+        with flagsaver.flagsaver(), pytest.raises(SystemExit) as stopped:
+            run_script(evaluation.main)
+        captured = capsys.readouterr()
+        return stopped.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def expected_errors():
+    """MPJPE and PA-MPJPE of the mean body, computed here."""
+    body, people = load_body("free-lite"), make_people()
+    mean = rotation_6d_to_matrix(default_mean_parameters().rotation_6d)
+    h36m = []
+    for pose, betas in (
+        (jnp.broadcast_to(mean, people.pose.shape), jnp.zeros_like(people.betas)),
+        (jnp.asarray(people.pose), jnp.asarray(people.betas)),
+    ):
+        joints = body_joints(body, pose_body(body, BodyParams(pose, betas)), "h36m17")
+        chosen = jnp.array([6, 5, 4, 1, 2, 3, 16, 15, 14, 11, 12, 13, 8, 10])
+        h36m.append((joints - joints[:, :1])[:, chosen])
+    return float(mpjpe(*h36m).mean()), float(pa_mpjpe(*h36m).mean())
+
+
+def test_a_regressor_that_says_the_mean_body(run, home):
+    code, output, errors = run("--config", "config.py", "--checkpoint", "run")
+    assert code == 0, errors
+    record = json.loads((home / "run" / "evaluation_mine.json").read_text())
+    first, second = expected_errors()
+    for name in ("model", "mean_body"):
+        assert record[name]["count"] == PEOPLE
+        assert record[name]["mpjpe"] == pytest.approx(first, rel=1e-3)
+        assert record[name]["pa_mpjpe"] == pytest.approx(second, rel=1e-3)
+        assert len(record[name]["joint_errors"]) == 14
+    for word in ("protocol", "PA-MPJPE", "PVE, pelvis-aligned", "mean body", "neck"):
+        assert word in output
+
+
+def test_the_regressor_comes_back_in_evaluation_mode(home):
+    regressor, body, config = load_regressor(home / "run")
+    assert body.name == "free-lite" and config.data.image_size == SIZE
+    image = jnp.linspace(-1, 1, 2 * SIZE * SIZE * 3).reshape(2, SIZE, SIZE, 3)
+    both, one = regressor(image), regressor(image[:1])
+    np.testing.assert_allclose(both.pose[:1], one.pose, atol=1e-5)
+
+
+MISTAKES = {
+    "--config config.py --checkpoint nowhere": "nowhere: no such folder",
+    "--config config.py --checkpoint people": "people: holds no config.json",
+    "--config config.py --checkpoint run --dataset gone": "gone/annotations.npz",
+    "--config config.py --checkpoint run --dataset min": "did you mean 'mine'?",
+    "--config config.py --checkpoint run --which first": "--which=first",
+    "--config config.py": "--checkpoint is missing",
+    "--config=config.py --checkpoint=run --config.regressor.hidden=32": (
+        "config key 'regressor.hidden' is 16 in this training and 32 in --config"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_line(run, command):
+    code, _, errors = run(*command.split())
+    assert code == 2
+    assert len(errors.splitlines()) == 1, errors
+    assert errors.startswith("error: ") and MISTAKES[command] in errors
+
+
+def test_a_run_without_checkpoints_is_one_line(run, home):
+    open_run_folder(str(home / "young"), load_config_file("config.py"))
+    code, _, errors = run("--config", "config.py", "--checkpoint", "young")
+    assert code == 2 and "holds no checkpoint yet" in errors

@@ -1,4 +1,4 @@
-"""train.py from its command line: one line for every mistake, and runs that continue."""
+"""train.py from its command line: one line a mistake, and runs that continue."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from dsr_jax.training.command_line import run_script
 from dsr_jax.training.run_folder import open_run_folder
 
 ROOT = Path(__file__).parents[2]
-TINY = '''
+TINY = """
 from configs.base import base_config
 
 def get_config():
@@ -39,7 +39,7 @@ def get_config():
     config.evaluation.people = 8
     config.evaluation.batch_size = 8
     return config
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_mistake_is_one_line(mistake, tmp_path, command):
     [
         ("del config.optimizer.b1", "config section 'optimizer' lacks the key 'b1'"),
         ("del config.optimizer", "config lacks the section 'optimizer'"),
-        ("config.optimizer.b3 = 1.0", "config key 'optimizer.b3' is unknown: did you"),
+        ("config.optimizer.b3 = 1.0", "config key 'optimizer.b3' is unknown: choose"),
         ("config.optimizers = {}", "section 'optimizers' is unknown: did you mean"),
         ("config.synthetic.image_size = 9", "'synthetic.image_size' is set by 'data."),
         ("config.regressor.backbone = 'resnet19'", "did you mean 'resnet18'?"),
@@ -154,12 +154,11 @@ def test_a_run_is_not_continued_with_another_config(mistake, train, tmp_path):
     assert "config key 'optimizer.b1' is 0.9 in the run" in line and "0.5 now" in line
 
 
-def test_help_is_a_success(monkeypatch, capsys, train):
+def test_help_is_a_success(monkeypatch, train):
     monkeypatch.setattr("sys.argv", ["train.py", "--help"])
     with pytest.raises(SystemExit) as stopped:
         run_script(train.main)
     assert stopped.value.code == 0
-    assert "--workdir" in capsys.readouterr().out
 
 
 ####################################################################################

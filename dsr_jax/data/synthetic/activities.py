@@ -6,7 +6,9 @@ person. Individual joints then vary around it. A gesture says what the arms (and
 head) do; any gesture may be combined with any activity. Either side may lead.
 """
 
+import collections
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -39,8 +41,9 @@ _HANG = dict(arm_flex=2, arm_abduct=13, arm_twist=10, elbow=16, hand=14)
 _STAND = dict(hip_abduct=5, hip_rotate=-8, knee=5, spine_bend=3, **_HANG)
 
 
-def _with(base: dict[str, float], **changes: float) -> Float[np.ndarray, "A"]:
-    return vector(**{**base, **changes})
+def _with(*parts: Mapping[str, float], **more: float) -> Float[np.ndarray, "A"]:
+    """An angle vector from several parts; later ones win."""
+    return vector(**dict(collections.ChainMap(more, *map(dict, reversed(parts)))))
 
 
 ACTIVITIES: dict[str, Activity] = {
@@ -71,8 +74,9 @@ ACTIVITIES: dict[str, Activity] = {
     ),
     "running": Activity(
         centre=_with(
-            **dict(base=_STAND, hip_abduct=2, hip_flex=22, knee=52, tilt=9),
-            **dict(elbow=88, arm_flex=-4, arm_abduct=16, arm_twist=18, ankle=-4),
+            _STAND,
+            dict(hip_abduct=2, hip_flex=22, knee=52, tilt=9),
+            dict(elbow=88, arm_flex=-4, arm_abduct=16, arm_twist=18, ankle=-4),
         ),
         cosine=vector(
             **dict(left_hip_flex=34, right_hip_flex=-34),
@@ -83,76 +87,85 @@ ACTIVITIES: dict[str, Activity] = {
     ),
     "sitting": Activity(
         centre=_with(
-            **dict(base=_HANG, tilt=-6, hip_flex=84, hip_abduct=9, knee=84),
-            **dict(spine_bend=10, arm_flex=24, arm_abduct=10, arm_twist=22, elbow=52),
+            _HANG,
+            dict(tilt=-6, hip_flex=84, hip_abduct=9, knee=84),
+            dict(spine_bend=10, arm_flex=24, arm_abduct=10, arm_twist=22, elbow=52),
         ),
         cosine=vector(left_knee=14, right_knee=-10, hip_abduct=4),
         sine=vector(tilt=13, hip_flex=9, spine_bend=8, arm_flex=14),
     ),
     "lounging": Activity(
         centre=_with(
-            **dict(base=_HANG, tilt=-24, hip_flex=66, hip_abduct=13, knee=46),
-            **dict(spine_bend=16, head_bend=14, arm_flex=14, arm_abduct=24, elbow=40),
+            _HANG,
+            dict(tilt=-24, hip_flex=66, hip_abduct=13, knee=46),
+            dict(spine_bend=16, head_bend=14, arm_flex=14, arm_abduct=24, elbow=40),
         ),
         cosine=vector(left_knee=24, right_knee=-24, left_hip_flex=10),
         sine=vector(hip_abduct=7, spine_side=7),
     ),
     "crouching": Activity(
         centre=_with(
-            **dict(base=_HANG, tilt=22, hip_flex=108, hip_abduct=14, knee=118),
-            **dict(ankle=24, spine_bend=14, hip_rotate=-10),
-            **dict(arm_flex=48, arm_abduct=14, elbow=40, arm_twist=20),
+            _HANG,
+            dict(tilt=22, hip_flex=108, hip_abduct=14, knee=118),
+            dict(ankle=24, spine_bend=14, hip_rotate=-10),
+            dict(arm_flex=48, arm_abduct=14, elbow=40, arm_twist=20),
         ),
         cosine=vector(left_knee=12, left_hip_flex=-10, right_ankle=-10),
         sine=vector(knee=-35, hip_flex=-30, tilt=8, ankle=-4),
     ),
     "kneeling": Activity(
         centre=_with(
-            **dict(base=_HANG, left_hip_flex=82, left_knee=86, left_hip_abduct=10),
-            **dict(right_hip_flex=2, right_knee=90, right_ankle=-10, right_toes=25),
-            **dict(tilt=6, arm_flex=28, elbow=45, arm_twist=20),
+            _HANG,
+            dict(left_hip_flex=82, left_knee=86, left_hip_abduct=10),
+            dict(right_hip_flex=2, right_knee=90, right_ankle=-10, right_toes=25),
+            dict(tilt=6, arm_flex=28, elbow=45, arm_twist=20),
         ),
         cosine=vector(tilt=10, left_hip_flex=10, spine_bend=10),
         sine=vector(spine_twist=12, right_hip_flex=8),
     ),
     "lunging": Activity(
         centre=_with(
-            **dict(base=_HANG, left_hip_flex=66, left_knee=74, right_hip_flex=-12),
-            **dict(right_knee=26, right_ankle=14, right_toes=22, hip_abduct=6),
-            **dict(tilt=8, arm_abduct=26, elbow=35),
+            _HANG,
+            dict(left_hip_flex=66, left_knee=74, right_hip_flex=-12),
+            dict(right_knee=26, right_ankle=14, right_toes=22, hip_abduct=6),
+            dict(tilt=8, arm_abduct=26, elbow=35),
         ),
         cosine=vector(left_hip_flex=-18, left_knee=-18, tilt=6, right_arm_flex=28),
         sine=vector(spine_twist=14, left_arm_flex=-20, right_arm_flex=20),
     ),
     "bending": Activity(
         centre=_with(
-            **dict(base=_STAND, tilt=42, hip_flex=48, knee=16, spine_bend=28),
-            **dict(arm_flex=62, elbow=18, head_bend=-8),
+            _STAND,
+            dict(tilt=42, hip_flex=48, knee=16, spine_bend=28),
+            dict(arm_flex=62, elbow=18, head_bend=-8),
         ),
         cosine=vector(tilt=14, hip_flex=14, arm_flex=12, spine_bend=8),
         sine=vector(spine_twist=12, left_knee=12, left_hip_flex=10),
     ),
     "stepping": Activity(
         centre=_with(
-            **dict(base=_STAND, left_hip_flex=54, left_knee=66, right_hip_flex=4),
-            **dict(left_arm_flex=-14, right_arm_flex=24, elbow=34, tilt=6),
+            _STAND,
+            dict(left_hip_flex=54, left_knee=66, right_hip_flex=4),
+            dict(left_arm_flex=-14, right_arm_flex=24, elbow=34, tilt=6),
         ),
         cosine=vector(left_hip_flex=18, left_knee=16, right_knee=8),
         sine=vector(left_hip_abduct=8, spine_twist=8),
     ),
     "kicking": Activity(
         centre=_with(
-            **dict(base=_STAND, left_hip_flex=52, left_knee=26, left_ankle=-20),
-            **dict(right_knee=14, right_hip_flex=-4, tilt=-8, arm_abduct=44),
-            **dict(elbow=30, right_arm_flex=24, left_arm_flex=-16, spine_bend=10),
+            _STAND,
+            dict(left_hip_flex=52, left_knee=26, left_ankle=-20),
+            dict(right_knee=14, right_hip_flex=-4, tilt=-8, arm_abduct=44),
+            dict(elbow=30, right_arm_flex=24, left_arm_flex=-16, spine_bend=10),
         ),
         cosine=vector(left_hip_flex=18, left_knee=-12),
         sine=vector(left_hip_flex=-40, left_knee=36, spine_twist=-12),
     ),
     "jumping": Activity(
         centre=_with(
-            **dict(base=_HANG, hip_flex=30, knee=52, hip_abduct=10, ankle=-26),
-            **dict(arm_abduct=78, arm_flex=20, elbow=24, spine_bend=4),
+            _HANG,
+            dict(hip_flex=30, knee=52, hip_abduct=10, ankle=-26),
+            dict(arm_abduct=78, arm_flex=20, elbow=24, spine_bend=4),
         ),
         cosine=vector(
             left_hip_flex=22, left_knee=26, right_hip_flex=-26, right_knee=-18
@@ -161,24 +174,27 @@ ACTIVITIES: dict[str, Activity] = {
     ),
     "balancing": Activity(
         centre=_with(
-            **dict(base=_STAND, left_hip_abduct=28, left_hip_flex=10, left_knee=14),
-            **dict(right_knee=8, roll=-6, arm_abduct=72, elbow=16, right_hip_abduct=2),
+            _STAND,
+            dict(left_hip_abduct=28, left_hip_flex=10, left_knee=14),
+            dict(right_knee=8, roll=-6, arm_abduct=72, elbow=16, right_hip_abduct=2),
         ),
         cosine=vector(left_hip_flex=26, left_knee=34, tilt=6),
         sine=vector(spine_side=16, left_arm_abduct=42, right_arm_abduct=-24),
     ),
     "stretching": Activity(
         centre=_with(
-            **dict(base=_STAND, hip_abduct=15, spine_side=18),
-            **dict(right_arm_abduct=140, right_elbow=30, left_arm_abduct=28),
+            _STAND,
+            dict(hip_abduct=15, spine_side=18),
+            dict(right_arm_abduct=140, right_elbow=30, left_arm_abduct=28),
         ),
         cosine=vector(spine_side=12, roll=7),
         sine=vector(spine_bend=12, right_elbow=20, left_elbow=50, left_arm_twist=40),
     ),
     "lying": Activity(
         centre=_with(
-            **dict(base=_HANG, tilt=-84, hip_flex=9, hip_abduct=8, knee=16),
-            **dict(arm_abduct=30, elbow=30),
+            _HANG,
+            dict(tilt=-84, hip_flex=9, hip_abduct=8, knee=16),
+            dict(arm_abduct=30, elbow=30),
         ),
         cosine=vector(left_hip_flex=26, left_knee=42, right_hip_flex=-4),
         sine=vector(arm_abduct=24, roll=8, elbow=24),
@@ -194,31 +210,35 @@ GESTURES: dict[str, Activity] = {
     ),
     "arms crossed": Activity(
         _with(
-            **dict(base=_HANG, left_arm_flex=44, right_arm_flex=36, arm_abduct=6),
-            **dict(arm_twist=62, left_elbow=94, right_elbow=102, hand=20),
+            _HANG,
+            dict(left_arm_flex=44, right_arm_flex=36, arm_abduct=6),
+            dict(arm_twist=62, left_elbow=94, right_elbow=102, hand=20),
         ),
         spread=0.4,
     ),
     "telephoning": Activity(
         _with(
-            **dict(base=_HANG, left_arm_flex=48, left_arm_abduct=30, left_elbow=134),
-            **dict(left_arm_twist=-6, left_hand=30, head_side=6),
+            _HANG,
+            dict(left_arm_flex=48, left_arm_abduct=30, left_elbow=134),
+            dict(left_arm_twist=-6, left_hand=30, head_side=6),
         ),
         spread=0.6,
     ),
     "texting": Activity(
         _with(
-            **dict(base=_HANG, arm_flex=28, arm_abduct=9, arm_twist=26, elbow=98),
-            **dict(head_bend=24, forearm_twist=-30, hand=26),
+            _HANG,
+            dict(arm_flex=28, arm_abduct=9, arm_twist=26, elbow=98),
+            dict(head_bend=24, forearm_twist=-30, hand=26),
         ),
         cosine=vector(right_elbow=-80, right_arm_flex=-24, right_arm_twist=-18),
         spread=0.6,
     ),
     "eating": Activity(
         _with(
-            **dict(base=_HANG, left_arm_flex=44, left_arm_abduct=20, left_elbow=126),
-            **dict(left_arm_twist=24, right_arm_flex=28, right_elbow=78),
-            **dict(right_arm_twist=28, hand=26),
+            _HANG,
+            dict(left_arm_flex=44, left_arm_abduct=20, left_elbow=126),
+            dict(left_arm_twist=24, right_arm_flex=28, right_elbow=78),
+            dict(right_arm_twist=28, hand=26),
         ),
         cosine=vector(left_elbow=-24, left_arm_flex=-8),
         spread=0.6,
@@ -237,16 +257,18 @@ GESTURES: dict[str, Activity] = {
     ),
     "waving": Activity(
         _with(
-            **dict(base=_HANG, left_arm_abduct=74, left_arm_flex=10),
-            **dict(left_arm_twist=-80, left_elbow=92),
+            _HANG,
+            dict(left_arm_abduct=74, left_arm_flex=10),
+            dict(left_arm_twist=-80, left_elbow=92),
         ),
         cosine=vector(left_arm_abduct=18, left_elbow=-20),
     ),
     "throwing": Activity(
         _with(
-            **dict(base=_HANG, left_arm_abduct=94, left_arm_flex=-12, left_elbow=92),
-            **dict(left_arm_twist=-72, right_arm_flex=56, right_arm_abduct=26),
-            **dict(right_elbow=24, spine_twist=14),
+            _HANG,
+            dict(left_arm_abduct=94, left_arm_flex=-12, left_elbow=92),
+            dict(left_arm_twist=-72, right_arm_flex=56, right_arm_abduct=26),
+            dict(right_elbow=24, spine_twist=14),
         ),
         sine=vector(
             left_arm_flex=50, left_elbow=-50, left_arm_twist=50, spine_twist=-26
@@ -254,8 +276,9 @@ GESTURES: dict[str, Activity] = {
     ),
     "guarding": Activity(
         _with(
-            **dict(base=_HANG, arm_flex=44, arm_abduct=12, arm_twist=14, elbow=112),
-            **dict(hand=38),
+            _HANG,
+            dict(arm_flex=44, arm_abduct=12, arm_twist=14, elbow=112),
+            dict(hand=38),
         ),
         cosine=vector(left_arm_flex=40, left_elbow=-88),
     ),

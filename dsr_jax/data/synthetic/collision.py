@@ -1,4 +1,4 @@
-"""How far the limbs of a skeleton are inside each other, by capsules along its bones."""
+"""How far the limbs of a skeleton are inside each other: capsules along its bones."""
 
 import dataclasses
 

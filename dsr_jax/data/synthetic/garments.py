@@ -122,7 +122,9 @@ def cloth_offsets(surface: Surface, outfit: Outfit) -> Float[Array, "V 3"]:
     margin = margins(points, outfit, marks)
     inside = {name: jnp.clip(m / _HEM, 0, 1) for name, m in margin.items()}
     thickness = _thickness(points, outfit, marks, inside)
-    total = sum(inside[name] * thickness[name] for name in thickness)
+    total = jnp.zeros_like(points.x)
+    for name, layer in thickness.items():
+        total += inside[name] * layer
     brim = _brim(points, outfit, marks, margin["hat"])
     level = surface.cloth_normals.at[:, 1].set(0)
     return total[:, None] * surface.cloth_normals + brim[:, None] * level

@@ -108,7 +108,8 @@ def _frames(rotations: Array) -> Float[Array, "L 3 3"]:
     """Rows: to the left, to the front, and down, at each level of the posed body."""
 
     def down(*names: str) -> Array:
-        return -sum(rotations[JOINT_NAMES.index(name)][:, 1] for name in names)
+        joints = np.array([JOINT_NAMES.index(name) for name in names])
+        return -jnp.sum(rotations[joints, :, 1], axis=0)
 
     pelvis = down("pelvis")
     # A trace of the pelvis decides where the legs cancel each other.
@@ -158,8 +159,7 @@ def _between(rows: Float[Array, "L K 3"], index: Float[Array, "R"]) -> Array:
 
 def _grid_normals(vertices: Float[Array, "R K 3"], outward: Array) -> Array:
     """Unit normals of the tube by finite differences, turned outwards."""
-    around = jnp.gradient(vertices, axis=1)
-    along = jnp.gradient(vertices, axis=0)
+    around, along = (jnp.asarray(jnp.gradient(vertices, axis=axis)) for axis in (1, 0))
     normals = safe_normalize(jnp.cross(around, along))
     facing = jnp.sum(normals * outward, axis=-1, keepdims=True)
     return jnp.where(facing < 0, -normals, normals)

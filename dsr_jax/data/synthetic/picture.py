@@ -72,7 +72,7 @@ def interpolate(
     corners = faces[index]
     columns = [points.x, points.y, points.z, points.arm, points.height]
     table = jnp.concatenate([jnp.stack(columns, -1), normals], axis=-1)
-    mixed = sum(table[corners[..., k]] * barycentric[..., k, None] for k in range(3))
+    mixed = jnp.sum(table[corners] * barycentric[..., None], axis=-2)
     values = [mixed[..., i] for i in range(8)]
     return (
         Points(*values[:5]),

@@ -26,7 +26,7 @@ from dsr_jax.data.synthetic.skeleton import joint_positions, world_rotations
 # The least penetrating of this many draws is kept; with 6, fewer than 1 person in 100
 # keeps more than 3 cm.
 _CANDIDATES = 6
-# Metres of penetration that soft tissue takes up: the first such draw is as good as any.
+# Metres of penetration that soft tissue takes up: the first such draw will do.
 _TOLERANCE = 0.02
 # Angles vary by at most this many standard deviations.
 _TRUNCATION = 2.0

@@ -26,7 +26,7 @@ class SyntheticSettings:
     image_size: int = 224
     """Pixels of the square crop's side."""
     supersampling: int = 2
-    """Samples a pixel along each side, averaged in the image and voted on in the labels."""
+    """Samples along a pixel's side: averaged in the image, voted on in the labels."""
     people_at_once: int = 16
     """How many are rendered together: bounds the memory of large batches."""
 
@@ -103,8 +103,8 @@ class SyntheticSettings:
     occluder_probability: float = 0.2
     occluder_size: Range = (0.12, 0.38)
     """Half-sides of an occluding object, in half-sides of the crop."""
-    ambient_light: Range = (0.38, 0.62)
-    brightness: Range = (0.78, 1.15)
+    ambient_light: Range = (0.42, 0.65)
+    brightness: Range = (0.85, 1.2)
     contrast: Range = (0.8, 1.15)
     blur: Range = (0.0, 0.6)
     """Weight of the neighbouring pixels."""

@@ -1,5 +1,7 @@
 """The kinematic chain of a posed skeleton."""
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -38,7 +40,7 @@ def world_rotations(
 ) -> Float[Array, "*batch 24 3 3"]:
     """Rotation of each joint's part in the axes that pose[0] leads to."""
     rotations = [pose[..., :1, :, :]]
-    for above, level in zip(_LEVELS, _LEVELS[1:], strict=False):
+    for above, level in itertools.pairwise(_LEVELS):
         parents = np.array([above.index(PARENTS[joint]) for joint in level])
         turned = rotations[-1][..., parents, :, :]
         rotations.append(product(turned, pose[..., np.array(level), :, :]))
