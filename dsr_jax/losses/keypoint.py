@@ -11,7 +11,7 @@ from dsr_jax.arrays import Array, Bool, Float
 
 # The 49 keypoints: 25 of OpenPose's, then 24 of annotators' ("gt24").
 NUM_OPENPOSE = 25
-# Their right and left hip among the 24 (FACTS: LSP order).
+# Their right and left hip among the 24 (the order of LSP).
 _RIGHT_HIP, _LEFT_HIP = 2, 3
 
 

@@ -96,7 +96,7 @@ def standard_terms(
     batch: Batch,
     settings: ObjectiveSettings,
 ) -> dict[str, Term]:
-    """The terms of SPIN and EFT (DSR eq. 1 and FACTS §5).
+    """The terms of SPIN and EFT (DSR eq. 1).
 
     Args:
       prediction: pose, betas and camera.

@@ -197,9 +197,7 @@ class RunSettings:
         )
 
 
-def _read(
-    cls: type[Settings], config: ConfigDict, name: str, **fixed: Any
-) -> Settings:
+def _read(cls: type[Settings], config: ConfigDict, name: str, **fixed: Any) -> Settings:
     """One section; `fixed` are fields that another section decides."""
     section = dict(config[name])
     for key, value in fixed.items():

@@ -78,19 +78,15 @@ def changed_by_call(regressor: nnx.Module) -> tuple[nnx.State, nnx.State]:
     return rng, statistics
 
 
-def create_state(
+def state_initializer(
     build_regressor: Callable[[nnx.Rngs], nnx.Module],
     optimizer: optax.GradientTransformation,
-    key: Key[Array, ""],
-    sharding: NamedSharding,
-) -> tuple[Network, TrainState]:
-    """Shapes first, then one compiled initialisation straight onto the devices.
+) -> tuple[Network, Callable[[Key[Array, ""]], TrainState]]:
+    """The static half of the regressor, and key → state at step 0; computes nothing.
 
     Args:
       build_regressor: makes the regressor from random streams.
       optimizer: the transformation whose state is created beside the weights.
-      key: seeds weights and dropout.
-      sharding: where the state lives.
     """
     network, *_ = split_regressor(
         nnx.eval_shape(lambda: build_regressor(nnx.Rngs(jax.random.key(0))))
@@ -106,11 +102,22 @@ def create_state(
             optimizer=optimizer.init(params),
         )
 
+    return network, initialise
+
+
+def create_state(
+    build_regressor: Callable[[nnx.Rngs], nnx.Module],
+    optimizer: optax.GradientTransformation,
+    key: Key[Array, ""],
+    sharding: NamedSharding,
+) -> tuple[Network, TrainState]:
+    """Shapes first, then one compiled initialisation straight onto the devices.
+
+    Args:
+      build_regressor: makes the regressor from random streams.
+      optimizer: the transformation whose state is created beside the weights.
+      key: seeds weights and dropout.
+      sharding: where the state lives.
+    """
+    network, initialise = state_initializer(build_regressor, optimizer)
     return network, jax.jit(initialise, out_shardings=sharding)(key)
-
-
-def abstract_state(state: TrainState) -> Any:
-    """The state's shapes, dtypes and shardings, without its values."""
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state
-    )

@@ -175,7 +175,7 @@ def test_joint_sets_of_smpl_come_from_the_known_sources(tmp_path):
 
     model = load_body(path, tmp_path / "extra.npy", tmp_path / "h36m.npy")
     points = {name: body_joints(model, mesh, name) for name in model.joint_sets}
-    # FACTS of SPIN: base joints 0-23, 24-34 surface, 45-53 extra regressor
+    # As SPIN has it: base joints 0-23, 24-34 surface, 45-53 extra regressor
     surface = [332, 6260, 2800, 4071, 583, 3216, 3226, 3387, 6617, 6624, 6787]
     base = np.concatenate(
         [joints, template[surface], np.full((10, 3), np.nan), extra @ template]

@@ -4,91 +4,26 @@ import dataclasses
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from dsr_jax.body import load_body
-from dsr_jax.data import Batch
 from dsr_jax.errors import UserError
 from dsr_jax.losses import ObjectiveSettings
-from dsr_jax.pipeline import PipelineSettings, Scene
+from dsr_jax.pipeline import PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
-from dsr_jax.regressor import Prediction
-from dsr_jax.rotations import rotation_6d_to_matrix
-from dsr_jax.semantics import CIHP, SemanticPrior
 from dsr_jax.training.devices import check_divisible, device_mesh, put_batch, replicated
 from dsr_jax.training.optimizer import OptimizerSettings, build_optimizer
 from dsr_jax.training.state import create_state
 from dsr_jax.training.step import build_train_step, check_finite
+from tests.training.tiny import SIZE, TinyRegressor, make_batch, make_scene
 
-SIZE, PEOPLE, DSR_START = 24, 4, 3
+DSR_START = 3
 TERMS = ("keypoints_2d", "joints_3d", "pose", "betas", "camera", "dsr_mc", "dsr_c")
 
 
-class TinyRegressor(nnx.Module):
-    """A regressor's inputs, outputs and kinds of variables, without its size."""
-
-    def __init__(self, rngs):
-        self.norm = nnx.BatchNorm(3, rngs=rngs)
-        self.dropout = nnx.Dropout(0.1, rngs=rngs)
-        self.linear = nnx.Linear(3, 24 * 6 + 13, kernel_init=_small, rngs=rngs)
-
-    def __call__(self, image):
-        numbers = self.linear(self.dropout(self.norm(image.mean((1, 2)))))
-        count = image.shape[0]
-        upright = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).reshape(6)
-        rotation_6d = numbers[:, :144].reshape(count, 24, 6) + upright[None, None]
-        # Half a turn about x: facing the camera.
-        flip = jnp.ones((24, 6)).at[0, 2:4].set(-1.0)
-        rotation_6d = rotation_6d * flip[None]
-        return Prediction(
-            pose=rotation_6d_to_matrix(rotation_6d),
-            betas=numbers[:, 144:154],
-            camera=numbers[:, 154:] + jnp.array([[0.9, 0.0, 0.0]]),
-            rotation_6d=rotation_6d,
-        )
-
-
-def _small(key, shape, dtype=jnp.float32, out_sharding=None):
-    return 0.01 * jax.random.normal(key, shape, dtype)
-
-
-def make_batch():
-    generator = np.random.default_rng(0)
-    labels = np.zeros((PEOPLE, SIZE, SIZE), np.uint8)
-    labels[:, 2:8, 9:15] = CIHP.index("face")
-    labels[:, 8:14, 8:16] = CIHP.index("upper-clothes")
-    labels[:, 14:22, 8:16] = CIHP.index("pants")
-
-    def normal(scale, *shape):
-        return generator.normal(0, scale, shape).astype(np.float32)
-
-    ones = np.ones((PEOPLE, 49, 1), np.float32)
-    return Batch(
-        image=generator.integers(0, 255, (PEOPLE, SIZE, SIZE, 3)).astype(np.uint8),
-        labels=labels,
-        has_labels=np.array([1, 1, 1, 0], np.float32),
-        keypoints_ndc=np.concatenate([normal(0.4, PEOPLE, 49, 2), ones], -1),
-        joints=np.concatenate([normal(0.4, PEOPLE, 24, 3), ones[:, 25:]], -1),
-        pose=np.tile(np.diag([1.0, -1.0, -1.0]), (PEOPLE, 24, 1, 1)).astype(np.float32),
-        betas=normal(1.0, PEOPLE, 10),
-        has_body=np.array([1, 0, 1, 1], np.float32),
-        camera=np.zeros((PEOPLE, 3), np.float32),
-    )
-
-
 def make_run(mesh):
-    body = load_body("free-lite")
-    count = body.template.shape[0]
-    probabilities = np.random.default_rng(0).dirichlet(np.full(20, 0.3), count)
-    scene = Scene(
-        body,
-        SemanticPrior(
-            jnp.asarray(probabilities, jnp.float32), jnp.ones(count), "test", "vertex"
-        ),
-    )
+    scene = make_scene()
     optimizer = build_optimizer(
         OptimizerSettings(
             learning_rate=3e-3,

@@ -6,7 +6,6 @@ person. Individual joints then vary around it. A gesture says what the arms (and
 head) do; any gesture may be combined with any activity. Either side may lead.
 """
 
-import collections
 import dataclasses
 from collections.abc import Mapping
 
@@ -43,7 +42,10 @@ _STAND = dict(hip_abduct=5, hip_rotate=-8, knee=5, spine_bend=3, **_HANG)
 
 def _with(*parts: Mapping[str, float], **more: float) -> Float[np.ndarray, "A"]:
     """An angle vector from several parts; later ones win."""
-    return vector(**dict(collections.ChainMap(more, *map(dict, reversed(parts)))))
+    merged: dict[str, float] = {}
+    for part in (*parts, more):
+        merged |= part
+    return vector(**merged)
 
 
 ACTIVITIES: dict[str, Activity] = {

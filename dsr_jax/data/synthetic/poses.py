@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array, Float, Key
+from dsr_jax.arrays import Array, Float, Int, Key
 from dsr_jax.data.synthetic.activities import (
     ACTIVITIES,
     GESTURES,
     JOINT_SPREAD,
-    Activity,
 )
 from dsr_jax.data.synthetic.collision import penetration
 from dsr_jax.data.synthetic.joint_angles import (
@@ -32,6 +31,11 @@ _TOLERANCE = 0.02
 _TRUNCATION = 2.0
 # A gesture decides what the arms do and adds its part to the spine and the head.
 _IS_TRUNK = np.array([name.startswith(("head", "spine")) for name in ANGLE_NAMES])
+
+_FIELDS = ("centre", "cosine", "sine")
+_KINDS = (*ACTIVITIES.values(), *GESTURES.values())
+_CURVES = np.array([[getattr(kind, field) for kind in _KINDS] for field in _FIELDS])
+_SPREADS = np.array([kind.spread * JOINT_SPREAD for kind in _KINDS])
 
 
 def sample_pose(
@@ -56,8 +60,10 @@ def sample_angles(
 ) -> Float[Array, "A"]:
     """One angle vector in degrees, within the limits of `joint_angles`."""
     draws = Draws(key, 2 * len(ANGLE_NAMES) + 16)
-    body = _draw(draws, ACTIVITIES, settings.activities, settings)
-    arms = _draw(draws, GESTURES, settings.gestures, settings)
+    activity = draws.choice(settings.activities, tuple(ACTIVITIES))
+    gesture = draws.choice(settings.gestures, tuple(GESTURES))
+    kinds = jnp.stack([activity, len(ACTIVITIES) + gesture])
+    body, arms = _vary(draws, kinds, settings.pose_spread)
     arms = jnp.where(draws.chance(0.5) > 0, mirror_angles(arms), arms)
     gesturing = draws.chance(settings.gesture_probability)
     with_gesture = jnp.where(IS_ARM, arms, body + arms * _IS_TRUNK)
@@ -66,21 +72,11 @@ def sample_angles(
     return clip_to_limits(angles)
 
 
-def _draw(
-    draws: Draws,
-    known: dict[str, Activity],
-    weights: tuple[tuple[str, float], ...],
-    settings: SyntheticSettings,
-) -> Float[Array, "A"]:
-    """Angles of one of the activities at a random phase, each joint varied."""
-    names = tuple(known)
-    index = draws.choice(weights, names)
-    centre, cosine, sine = (
-        jnp.asarray(np.stack([getattr(known[name], field) for name in names]))[index]
-        for field in ("centre", "cosine", "sine")
-    )
-    spread = jnp.asarray(np.array([known[name].spread for name in names], np.float32))
-    phase = draws.uniform((0, 2 * np.pi))
-    noise = jnp.clip(draws.normal(len(ANGLE_NAMES)), -_TRUNCATION, _TRUNCATION)
-    varied = settings.pose_spread * spread[index] * jnp.asarray(JOINT_SPREAD) * noise
+def _vary(draws: Draws, kinds: Int[Array, "N"], spread: float) -> Float[Array, "N A"]:
+    """Each of some kinds of activity at a random phase, each of its joints varied."""
+    count = kinds.shape[0]
+    centre, cosine, sine = jnp.asarray(_CURVES)[:, kinds]
+    phase = draws.uniform((0, 2 * np.pi), count)[:, None]
+    noise = jnp.clip(draws.normal(count, len(ANGLE_NAMES)), -_TRUNCATION, _TRUNCATION)
+    varied = spread * jnp.asarray(_SPREADS)[kinds] * noise
     return centre + jnp.cos(phase) * cosine + jnp.sin(phase) * sine + varied
