@@ -6,11 +6,11 @@ Hardware: one GPU of 16 GB or more (batch 128, 224²). Published, with real data
 54.1 / 91.7 / 105.8 (PA-MPJPE / MPJPE / PVE, mm), Human3.6M 40.3 / 60.9. It has not been
 trained here: none of its data can be distributed.
 
-Put your files where `FILES` says, or change it: SPIN's npz of each data set, its images,
-and its label maps (one PNG an image, of Graphonomy's universal model or another parser
-with CIHP's labels), SMPL with SPIN's regressors and mean parameters, and the released
-prior. 3DPW is measured here with the neutral body, not the gendered ones of the
-published protocol.
+Put your files where `FILES` says, or change it: SPIN's npz of each data set, its
+images, and its label maps (one PNG an image, of Graphonomy's universal model or another
+parser with CIHP's labels), SMPL with SPIN's regressors and mean parameters, and the
+released prior. 3DPW is measured here with the neutral body, not the gendered ones of
+the published protocol.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """From a config section to a frozen settings dataclass, with no silent default.
 
 A config is a typed Python value: every section names every field of its settings class.
-A misspelt or missing key stops the program at the start and names the nearest right one.
+A misspelt or missing key stops the program at the start and names the nearest.
 """
 
 import dataclasses

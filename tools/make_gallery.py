@@ -1,12 +1,11 @@
 """Draws the gallery of the README: synthetic people above their label maps.
 
-    python tools/make_gallery.py --output docs/gallery.png
+python tools/make_gallery.py --output docs/gallery.png
 """
 
 import argparse
 import pathlib
 
-import jax
 import numpy as np
 
 from dsr_jax.body import load_body

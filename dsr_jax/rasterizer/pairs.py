@@ -25,7 +25,7 @@ class TileSpans(NamedTuple):
     left: jax.Array  # (R,) first tile column
     top: jax.Array  # (R,) first tile row
     width: jax.Array  # (R,) tile columns, at least 1
-    count: jax.Array  # (R,) tiles; 0 for a face that draws nothing
+    tiles: jax.Array  # (R,) how many; 0 for a face that draws nothing
 
 
 class Pairs(NamedTuple):
@@ -76,7 +76,7 @@ def tile_spans(
         left=first_column,
         top=first_row,
         width=jnp.maximum(columns, 1),
-        count=jnp.where(seen, columns * rows, 0),
+        tiles=jnp.where(seen, columns * rows, 0),
     )
 
 
@@ -96,7 +96,7 @@ def fold_pairs(
     into the scatter of `consume` and repeat it there for each channel (4 to 5 times
     slower on CPUs).
     """
-    total_rows = spans.count.shape[0]
+    total_rows = spans.tiles.shape[0]
     if total_rows == 0:
         return state
     # So many rows that even if each touched every tile, places would fit in int32.
@@ -107,13 +107,13 @@ def fold_pairs(
     if block == total_rows:
         return fold(spans, 0, state)
     blocks = -(-total_rows // block)
-    # Rows of count 0 fill the last block; width 1 keeps their division defined.
+    # Rows of no tiles fill the last block; width 1 keeps their division defined.
     spare = ((0, blocks * block - total_rows),)
     padded = TileSpans(
         left=jnp.pad(spans.left, spare),
         top=jnp.pad(spans.top, spare),
         width=jnp.pad(spans.width, spare, constant_values=1),
-        count=jnp.pad(spans.count, spare),
+        tiles=jnp.pad(spans.tiles, spare),
     )
 
     def one_block(index: jax.Array, state: Any) -> Any:
@@ -135,7 +135,7 @@ def _fold_block(
     state: Any,
 ) -> Any:
     """`fold_pairs` for rows whose places are sure to fit in int32."""
-    ends = jnp.cumsum(spans.count)
+    ends = jnp.cumsum(spans.tiles)
     # Without the barrier XLA fuses the running sum into every search that reads it.
     spans, ends = jax.lax.optimization_barrier((spans, ends))
     total = ends[-1]
@@ -144,7 +144,7 @@ def _fold_block(
         index = place + jnp.arange(chunk, dtype=jnp.int32)
         row = jnp.searchsorted(ends, index, side="right").astype(jnp.int32)
         row = jnp.minimum(row, ends.shape[0] - 1)
-        local = index - (ends[row] - spans.count[row])
+        local = index - (ends[row] - spans.tiles[row])
         tile_row = spans.top[row] + local // spans.width[row]
         tile_column = spans.left[row] + local % spans.width[row]
         tile = tile_row * grid.columns + tile_column

@@ -135,7 +135,7 @@ def corner_gradients(
     ]
     # ∇_p b_k = (−dy, dx)_(k+1) / double_area, and moving corner j by δ moves the pixel
     # by −b_j δ in the triangle's own coordinates.
-    gx, gy = 0.0, 0.0
+    gx = gy = jnp.zeros_like(grad_b[0])
     for k in range(3):
         edge = (k + 1) % 3
         gx = gx - grad_b[k] * triangles.dy[edge]

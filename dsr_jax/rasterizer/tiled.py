@@ -151,9 +151,10 @@ def _accumulate_backward(static: _Static, scene: _Scene, cotangent: jax.Array):
     )
     corners, attributes = _fold(scene, static, grid, compute, consume, state)
     attributes = _gather_attribute_gradient(scene, static, attributes)
-    zeros = (np.zeros(scene.keep.shape, jax.dtypes.float0),)
-    no_faces = np.zeros(scene.faces.shape, jax.dtypes.float0)
-    return (_Scene(corners, zeros[0], attributes, no_faces),)
+    # What is not floating point has a gradient of the type float0: nothing.
+    keep = np.zeros(scene.keep.shape, jax.dtypes.float0)
+    faces = np.zeros(scene.faces.shape, jax.dtypes.float0)
+    return (_Scene(corners, keep, attributes, faces),)  # type: ignore[arg-type]
 
 
 _accumulate.defvjp(_accumulate_forward, _accumulate_backward)
@@ -180,32 +181,37 @@ def _shade_pairs(
     return triangles, shade(triangles, keep, px, py, static.settings)
 
 
-def _corner_channels(
-    scene: _Scene, static: _Static, pairs: Pairs
-) -> list[Triple] | list[jax.Array]:
-    """Per channel: the three corners' values (K, 1) each, or the face's value."""
-    per_image = scene.faces.shape[0]
-    face = pairs.row % per_image
-    image = pairs.image if scene.attributes.shape[0] > 1 else jnp.zeros_like(face)
-    channels = range(scene.attributes.shape[-1])
-    if static.per_vertex:
-        values = scene.attributes[image[:, None], scene.faces[face]]  # (K, 3, C)
-        values = jax.lax.optimization_barrier(values)
-        return [
-            (values[:, 0, c, None], values[:, 1, c, None], values[:, 2, c, None])
-            for c in channels
-        ]
-    values = scene.attributes[image, face]
-    return [values[:, c, None] for c in channels]
+def _corner_channels(scene: _Scene, pairs: Pairs) -> list[Triple]:
+    """Per channel: the values (K, 1) at the three corners."""
+    image, face = _attribute_rows(scene, pairs)
+    values = scene.attributes[image[:, None], scene.faces[face]]  # (K, 3, C)
+    values = jax.lax.optimization_barrier(values)
+    return [
+        (values[:, 0, c, None], values[:, 1, c, None], values[:, 2, c, None])
+        for c in range(values.shape[-1])
+    ]
+
+
+def _face_channels(scene: _Scene, pairs: Pairs) -> list[jax.Array]:
+    """Per channel: the value (K, 1) of the face."""
+    values = scene.attributes[_attribute_rows(scene, pairs)]  # (K, C)
+    return [values[:, c, None] for c in range(values.shape[-1])]
+
+
+def _attribute_rows(scene: _Scene, pairs: Pairs) -> tuple[jax.Array, jax.Array]:
+    """Which image's attributes a pair reads, and which face of it."""
+    face = pairs.row % scene.faces.shape[0]
+    shared = scene.attributes.shape[0] == 1
+    return jnp.zeros_like(face) if shared else pairs.image, face
 
 
 def _channels_at(
     scene: _Scene, static: _Static, pairs: Pairs, shaded: Shaded
 ) -> list[jax.Array]:
-    values = _corner_channels(scene, static, pairs)
     if static.per_vertex:
-        return [interpolate(shaded, corner_values) for corner_values in values]
-    return values
+        corners = _corner_channels(scene, pairs)
+        return [interpolate(shaded, values) for values in corners]
+    return _face_channels(scene, pairs)
 
 
 def _pair_gradients(
@@ -217,35 +223,45 @@ def _pair_gradients(
     grads: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """Cotangents (K, 2 + C, P) at the pixels → (K, 9) and (K, 3C or C)."""
-    grad_weight = grads[:, 1]
-    grad_clipped: list = [jnp.zeros_like(grad_weight)] * 3
-    attribute_grads = []
-    corner_channels = _corner_channels(scene, static, pairs)
-    share = shaded.weight * shaded.inverse_sum
-    for channel, values in enumerate(corner_channels):
-        grad = grads[:, 2 + channel]
-        if static.per_vertex:
-            here = interpolate(shaded, values)
-            grad_weight = grad_weight + grad * here
-            # a = Σ c_i v_i / Σ c: ∂a/∂c_i = (v_i − a)/Σ c
-            pull = grad * share
-            for k in range(3):
-                grad_clipped[k] = grad_clipped[k] + pull * (values[k] - here)
-                attribute_grads.append(pull * shaded.clipped[k])
-        else:
-            grad_weight = grad_weight + grad * values
+    if static.per_vertex:
+        grad_weight, grad_clipped, attribute_grads = _vertex_attribute_gradients(
+            _corner_channels(scene, pairs), shaded, grads
+        )
+    else:
+        zero = jnp.zeros_like(grads[:, 1])
+        grad_weight, grad_clipped = grads[:, 1], (zero, zero, zero)
+        attribute_grads = []
+        for channel, value in enumerate(_face_channels(scene, pairs)):
+            grad = grads[:, 2 + channel]
+            grad_weight = grad_weight + grad * value
             attribute_grads.append(grad * shaded.weight)
     gx, gy, gz = corner_gradients(
-        triangles,
-        shaded,
-        grads[:, 0],
-        grad_weight,
-        tuple(grad_clipped),  # type: ignore[arg-type]
-        static.settings,
+        triangles, shaded, grads[:, 0], grad_weight, grad_clipped, static.settings
     )
     corner_grads = [g[k] for k in range(3) for g in (gx, gy, gz)]
     summed = [jnp.sum(g, -1) for g in (*corner_grads, *attribute_grads)]
     return jnp.stack(summed[:9], -1), jnp.stack(summed[9:], -1)
+
+
+def _vertex_attribute_gradients(
+    channels: list[Triple], shaded: Shaded, grads: jax.Array
+) -> tuple[jax.Array, Triple, list[jax.Array]]:
+    """Cotangents of ω, of the clipped coordinates, and of each corner's value."""
+    grad_weight = grads[:, 1]
+    zero = jnp.zeros_like(grad_weight)
+    clipped = [zero, zero, zero]
+    corner_grads = []
+    share = shaded.weight * shaded.inverse_sum
+    for channel, values in enumerate(channels):
+        grad = grads[:, 2 + channel]
+        here = interpolate(shaded, values)
+        grad_weight = grad_weight + grad * here
+        # a = Σ c_i v_i / Σ c: ∂a/∂c_i = (v_i − a)/Σ c
+        pull = grad * share
+        for k in range(3):
+            clipped[k] = clipped[k] + pull * (values[k] - here)
+            corner_grads.append(pull * shaded.clipped[k])
+    return grad_weight, (clipped[0], clipped[1], clipped[2]), corner_grads
 
 
 def _gather_attribute_gradient(

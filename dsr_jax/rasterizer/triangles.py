@@ -97,7 +97,7 @@ def prepare(corners: jax.Array) -> Triangles:
         y=(y0, y1, y2),
         dx=dx,
         dy=dy,
-        inverse_length2=inverse_length2,  # type: ignore[arg-type]
+        inverse_length2=inverse_length2,
         inverse_double_area=1 / (dx[2] * dy[0] - dy[2] * dx[0]),
         inverse_z=(1 / z0, 1 / z1, 1 / z2),
     )
@@ -150,4 +150,5 @@ def clipped_weights(barycentric: Triple) -> Triple:
 
 def depth_of(weights: Triple, inverse_z: Triple) -> jax.Array:
     """Depth 1 / Σ w_i / z_i: linear on the plane through the three corners in 3D."""
-    return 1 / sum(w * i for w, i in zip(weights, inverse_z, strict=True))
+    w, i = weights, inverse_z
+    return 1 / (w[0] * i[0] + w[1] * i[1] + w[2] * i[2])

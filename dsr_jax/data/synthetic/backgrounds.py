@@ -67,7 +67,7 @@ def _colours(draws: Draws, count: int) -> Float[Array, "N 3"]:
 
 
 def draw_scene(
-    scene: Scene, size: int, images: UInt8[Array, "N h w 3"] | None
+    scene: Scene, size: int, images: UInt8[Array, "P h w 3"] | None
 ) -> Float[Array, "3 S S"]:
     """The picture of a background, values about [0, 1], channels first."""
     across, down = _coordinates(size)
@@ -128,7 +128,7 @@ def _interpolation(size: int, cells: int) -> Float[np.ndarray, "S C"]:
 
 
 def _cut_out(
-    scene: Scene, images: UInt8[Array, "N h w 3"], size: int
+    scene: Scene, images: UInt8[Array, "P h w 3"], size: int
 ) -> Float[Array, "3 S S"]:
     """A square part of one of the images, at least half as large as its short side."""
     count, height, width = images.shape[:3]

@@ -28,7 +28,7 @@ from dsr_jax.rasterizer import visible_faces
 
 SPLITS = ("train", "validation", "test")
 
-Backgrounds = UInt8[Array, "N h w 3"]
+Backgrounds = UInt8[Array, "P h w 3"]
 
 
 def split_key(seed: int, split: str, index: int | Array = 0) -> Key[Array, ""]:

@@ -87,7 +87,7 @@ def compose(
     shows_person: Array,
     view: View,
     settings: SyntheticSettings,
-    images: UInt8[Array, "N h w 3"] | None,
+    images: UInt8[Array, "P h w 3"] | None,
 ) -> tuple[UInt8[Array, "S S 3"], UInt8[Array, "S S"]]:
     """The person before a background, behind an object, through a camera.
 

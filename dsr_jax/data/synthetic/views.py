@@ -19,8 +19,6 @@ from dsr_jax.rotations import axis_angle_to_matrix
 
 # The rasterizer sees to 100 m; the weak camera puts a body of scale s at 44.64 / s m.
 _SCALE_RANGE = (0.5, 3.0)
-# Hands and feet stick out of the box of the joints, metres.
-_BEYOND_JOINTS = 0.07
 _LARGEST_ROLL = 20.0
 # Of the 24 ground-truth joints, which end at the head's top.
 _LEG_JOINTS = [
@@ -101,8 +99,8 @@ def aim(
     flat = joints[:, :2]
     on_leg = jnp.zeros(len(joints)).at[jnp.array(_LEG_JOINTS)].set(1)
     keep = (view.is_truncated * on_leg < 0.5)[:, None]
-    low = jnp.min(jnp.where(keep, flat, jnp.inf), axis=0) - _BEYOND_JOINTS
-    high = jnp.max(jnp.where(keep, flat, -jnp.inf), axis=0) + _BEYOND_JOINTS
+    low = jnp.min(jnp.where(keep, flat, jnp.inf), axis=0)
+    high = jnp.max(jnp.where(keep, flat, -jnp.inf), axis=0)
     half = 0.5 * settings.box_margin * jnp.max(high - low)
     scale = jnp.clip(view.size / half, *_SCALE_RANGE)
     return jnp.concatenate([scale[None], view.shift / scale - 0.5 * (low + high)])

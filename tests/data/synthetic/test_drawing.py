@@ -54,7 +54,7 @@ def test_choices_follow_their_weights():
         ({"supersampling": 0}, "supersampling"),
         ({"hat_probability": 1.5}, "hat_probability"),
         ({"scale_range": (1.2, 0.8)}, "scale_range"),
-        ({"noise": (0.1, 0.2, 0.3)}, "noise"),
+        ({"noise": (0.1, -0.2)}, "noise"),
         ({"activities": (("wlaking", 1.0),)}, "did you mean 'walking'"),
         ({"uppers": (("t-shirt", 0.0),)}, "uppers"),
         ({"hair": (("long", -1.0),)}, "hair"),
@@ -76,8 +76,11 @@ def test_a_background_is_a_part_of_a_given_image():
     row, column = np.meshgrid(np.arange(60), np.arange(90), indexing="ij")
     image = np.stack([row, column, np.full_like(row, 7)], -1).astype(np.uint8)
     settings = SyntheticSettings(image_background_probability=1.0)
-    scene = sample_scene(Draws(jax.random.key(3), 600), settings)
-    part = 255 * np.asarray(draw_scene(scene, 32, jnp.asarray(image[None])))
+    scene = jax.jit(lambda key: sample_scene(Draws(key, 600), settings))(
+        jax.random.key(3)
+    )
+    draw = jax.jit(lambda scene: draw_scene(scene, 32, jnp.asarray(image[None])))
+    part = 255 * np.asarray(draw(scene))
     rows, columns, rest = np.round(part).astype(int)
     assert (rest == 7).all()
     assert (np.ptp(rows, axis=1) == 0).all() and (np.ptp(columns, axis=0) == 0).all()
@@ -85,14 +88,16 @@ def test_a_background_is_a_part_of_a_given_image():
     steps = np.diff(columns[0])
     assert (steps >= 0).all() or (steps <= 0).all()
     never = dataclasses.replace(scene, uses_image=jnp.zeros(()))
-    assert np.asarray(draw_scene(never, 32, jnp.asarray(image[None]))).std() > 0.02
+    assert np.asarray(draw(never)).std() > 0.02
 
 
 def test_average_and_majority_agree_with_numpy():
     generator = np.random.default_rng(0)
-    samples = generator.normal(size=(12, 12)).astype(np.float32)
+    samples = generator.normal(size=(12, 12))
     blocks = samples.reshape(4, 3, 4, 3).swapaxes(1, 2).reshape(4, 4, 9)
-    np.testing.assert_allclose(average(samples, 3), blocks.mean(-1), atol=1e-6)
+    np.testing.assert_allclose(
+        average(jnp.asarray(samples, jnp.float32), 3), blocks.mean(-1), atol=1e-6
+    )
     labels = generator.integers(0, 4, (10, 10))
     votes = labels.reshape(5, 2, 5, 2).swapaxes(1, 2).reshape(5, 5, 4)
     got = np.asarray(majority(jnp.asarray(labels), 2))

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -70,7 +71,8 @@ def test_images_show_people_before_backgrounds(people):
 
 def test_joints_are_those_of_the_pose_and_betas(people, body):
     """Pose, betas and 3D joints agree, global orientation included."""
-    mesh = pose_body(body, BodyParams(pose=people.pose, betas=people.betas))
+    params = BodyParams(jnp.asarray(people.pose), jnp.asarray(people.betas))
+    mesh = jax.jit(pose_body)(body, params)
     joints = body_joints(body, mesh, "gt24")
     np.testing.assert_allclose(people.joints[..., :3], joints, atol=1e-5)
     assert (people.joints[..., 3] == 1).all()

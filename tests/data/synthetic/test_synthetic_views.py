@@ -15,7 +15,7 @@ COUNT, VIEWS, SIZE = 6, 2, 64
 
 
 @pytest.fixture(scope="module")
-def views(quick_compilation, body, settings):
+def views(body, settings):
     """Everyone fully in view, before images that are one flat green."""
     plain = dataclasses.replace(
         settings,
