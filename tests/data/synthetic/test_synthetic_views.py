@@ -3,10 +3,11 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dsr_jax.camera import project_weak_to_ndc
+from dsr_jax.body import BodyParams, pose_body
 from dsr_jax.data.synthetic import split_key, synthetic_views
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import CIHP
@@ -52,14 +53,17 @@ def test_views_of_a_person_differ_in_the_camera_only(views):
         assert worn[0] & worn[1]
 
 
-def test_body_vertices_are_of_the_naked_body_in_the_crop(views, body):
+def test_body_vertices_are_those_of_the_naked_body(views, body):
+    """Pinhole of focal length 5000 px on 224 px crops, in float64."""
     batch, vertices, _ = views
-    joints = np.einsum("jv,nvc->njc", body.joint_sets["gt24"].from_vertices, vertices)
-    centre = vertices.mean(1)[:, :2]
-    assert np.abs(centre).max() < 0.6
-    assert np.isfinite(joints).all()
-    middle = project_weak_to_ndc(batch.joints[..., :3], batch.camera)
-    assert np.abs(np.asarray(middle).mean(1)[:, :2] - centre).max() < 0.15
+    params = BodyParams(jnp.asarray(batch.pose), jnp.asarray(batch.betas))
+    mesh = jax.jit(pose_body)(body, params)
+    x, y, z = np.moveaxis(np.asarray(mesh.vertices, np.float64), -1, 0)
+    scale, tx, ty = batch.camera.astype(np.float64).T[..., None]
+    depth = z + 5000 / (112 * scale)
+    flat = np.stack([x + tx, -(y + ty)], -1) / depth[..., None] * 5000 / 112
+    np.testing.assert_allclose(vertices[..., :2], flat, atol=3e-5)
+    np.testing.assert_allclose(vertices[..., 2], depth, rtol=1e-5)
 
 
 def test_clothed_silhouettes_contain_and_exceed_the_body(views):
