@@ -99,7 +99,8 @@ def _without(vector: Array, unit: Array) -> Array:
 
 def _direction_or(vector: Array, shortest: Array | float, fallback: Array) -> Array:
     """The unit vector, or `fallback` where the vector is not longer than `shortest`."""
-    usable = safe_norm(vector)[..., None] > shortest
+    # Written so that NaN counts as usable: a fallback would hide it.
+    usable = ~(safe_norm(vector)[..., None] <= shortest)
     return jnp.where(usable, safe_normalize(jnp.where(usable, vector, 1)), fallback)
 
 
