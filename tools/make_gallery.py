@@ -1,6 +1,9 @@
 """Draws the gallery of the README: synthetic people above their label maps.
 
-python tools/make_gallery.py --output docs/gallery.png
+    python tools/make_gallery.py --output docs/gallery.png
+
+One minute on two CPU cores. Rendered more finely than training data, with little noise
+so that the file stays small, and with fewer truncated and occluded people.
 """
 
 import argparse
@@ -19,14 +22,20 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--rows", type=int, default=2)
-    parser.add_argument("--size", type=int, default=160)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--size", type=int, default=176)
+    parser.add_argument("--seed", type=int, default=4)
     arguments = parser.parse_args()
     people = synthetic_people(
         split_key(arguments.seed, "test"),
         arguments.columns * arguments.rows,
         load_body("free"),
-        SyntheticSettings(image_size=arguments.size),
+        SyntheticSettings(
+            image_size=arguments.size,
+            supersampling=3,
+            noise=(0.0, 0.006),
+            truncation_probability=0.08,
+            occluder_probability=0.06,
+        ),
     )
     rows = []
     for row in range(arguments.rows):
