@@ -2,8 +2,7 @@
 
 An activity is a closed curve in the space of joint angles, centre + cos φ · `cosine` +
 sin φ · `sine` for a phase φ: the gait cycle of a walk, a shift of weight of a standing
-person. Individual joints then vary around it. A gesture says what the arms (and the
-head) do; any gesture may be combined with any activity. Either side may lead.
+person. Individual joints then vary around it. Either side may lead.
 """
 
 import dataclasses
@@ -36,11 +35,11 @@ JOINT_SPREAD = vector(
 )
 
 # Arms that hang; every activity and gesture starts from here.
-_HANG = dict(arm_flex=2, arm_abduct=13, arm_twist=10, elbow=16, hand=14)
-_STAND = dict(hip_abduct=5, hip_rotate=-8, knee=5, spine_bend=3, **_HANG)
+HANGING_ARMS = dict(arm_flex=2, arm_abduct=13, arm_twist=10, elbow=16, hand=14)
+_STAND = dict(hip_abduct=5, hip_rotate=-8, knee=5, spine_bend=3, **HANGING_ARMS)
 
 
-def _with(*parts: Mapping[str, float], **more: float) -> Float[np.ndarray, "A"]:
+def angles(*parts: Mapping[str, float], **more: float) -> Float[np.ndarray, "A"]:
     """An angle vector from several parts; later ones win."""
     merged: dict[str, float] = {}
     for part in (*parts, more):
@@ -50,7 +49,7 @@ def _with(*parts: Mapping[str, float], **more: float) -> Float[np.ndarray, "A"]:
 
 ACTIVITIES: dict[str, Activity] = {
     "standing": Activity(
-        centre=_with(_STAND),
+        centre=angles(_STAND),
         cosine=vector(
             left_knee=11, left_hip_flex=8, right_knee=-6, right_hip_flex=-5, roll=3
         ),
@@ -58,12 +57,12 @@ ACTIVITIES: dict[str, Activity] = {
         spread=0.7,
     ),
     "straddling": Activity(
-        centre=_with(_STAND, hip_abduct=20, hip_rotate=-12, knee=12, hip_flex=8),
+        centre=angles(_STAND, hip_abduct=20, hip_rotate=-12, knee=12, hip_flex=8),
         cosine=vector(left_knee=15, left_hip_flex=12, roll=4, spine_side=-6),
         sine=vector(spine_twist=12),
     ),
     "walking": Activity(
-        centre=_with(
+        centre=angles(
             _STAND, hip_abduct=2, hip_flex=8, knee=19, elbow=24, spine_bend=4, tilt=2
         ),
         cosine=vector(
@@ -75,7 +74,7 @@ ACTIVITIES: dict[str, Activity] = {
         spread=0.7,
     ),
     "running": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(hip_abduct=2, hip_flex=22, knee=52, tilt=9),
             dict(elbow=88, arm_flex=-4, arm_abduct=16, arm_twist=18, ankle=-4),
@@ -88,8 +87,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(left_knee=-36, right_knee=36, left_ankle=-8, right_ankle=8),
     ),
     "sitting": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(tilt=-6, hip_flex=84, hip_abduct=9, knee=84),
             dict(spine_bend=10, arm_flex=24, arm_abduct=10, arm_twist=22, elbow=52),
         ),
@@ -97,8 +96,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(tilt=13, hip_flex=9, spine_bend=8, arm_flex=14),
     ),
     "lounging": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(tilt=-24, hip_flex=66, hip_abduct=13, knee=46),
             dict(spine_bend=16, head_bend=14, arm_flex=14, arm_abduct=24, elbow=40),
         ),
@@ -106,8 +105,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(hip_abduct=7, spine_side=7),
     ),
     "crouching": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(tilt=22, hip_flex=108, hip_abduct=14, knee=118),
             dict(ankle=24, spine_bend=14, hip_rotate=-10),
             dict(arm_flex=48, arm_abduct=14, elbow=40, arm_twist=20),
@@ -116,8 +115,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(knee=-35, hip_flex=-30, tilt=8, ankle=-4),
     ),
     "kneeling": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(left_hip_flex=82, left_knee=86, left_hip_abduct=10),
             dict(right_hip_flex=2, right_knee=90, right_ankle=-10, right_toes=25),
             dict(tilt=6, arm_flex=28, elbow=45, arm_twist=20),
@@ -126,8 +125,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(spine_twist=12, right_hip_flex=8),
     ),
     "lunging": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(left_hip_flex=66, left_knee=74, right_hip_flex=-12),
             dict(right_knee=26, right_ankle=14, right_toes=22, hip_abduct=6),
             dict(tilt=8, arm_abduct=26, elbow=35),
@@ -136,7 +135,7 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(spine_twist=14, left_arm_flex=-20, right_arm_flex=20),
     ),
     "bending": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(tilt=42, hip_flex=48, knee=16, spine_bend=28),
             dict(arm_flex=62, elbow=18, head_bend=-8),
@@ -145,7 +144,7 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(spine_twist=12, left_knee=12, left_hip_flex=10),
     ),
     "stepping": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(left_hip_flex=54, left_knee=66, right_hip_flex=4),
             dict(left_arm_flex=-14, right_arm_flex=24, elbow=34, tilt=6),
@@ -154,7 +153,7 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(left_hip_abduct=8, spine_twist=8),
     ),
     "kicking": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(left_hip_flex=52, left_knee=26, left_ankle=-20),
             dict(right_knee=14, right_hip_flex=-4, tilt=-8, arm_abduct=44),
@@ -164,8 +163,8 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(left_hip_flex=-40, left_knee=36, spine_twist=-12),
     ),
     "jumping": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(hip_flex=30, knee=52, hip_abduct=10, ankle=-26),
             dict(arm_abduct=78, arm_flex=20, elbow=24, spine_bend=4),
         ),
@@ -175,7 +174,7 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(arm_abduct=42, hip_abduct=7),
     ),
     "balancing": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(left_hip_abduct=28, left_hip_flex=10, left_knee=14),
             dict(right_knee=8, roll=-6, arm_abduct=72, elbow=16, right_hip_abduct=2),
@@ -184,7 +183,7 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(spine_side=16, left_arm_abduct=42, right_arm_abduct=-24),
     ),
     "stretching": Activity(
-        centre=_with(
+        centre=angles(
             _STAND,
             dict(hip_abduct=15, spine_side=18),
             dict(right_arm_abduct=140, right_elbow=30, left_arm_abduct=28),
@@ -193,117 +192,12 @@ ACTIVITIES: dict[str, Activity] = {
         sine=vector(spine_bend=12, right_elbow=20, left_elbow=50, left_arm_twist=40),
     ),
     "lying": Activity(
-        centre=_with(
-            _HANG,
+        centre=angles(
+            HANGING_ARMS,
             dict(tilt=-84, hip_flex=9, hip_abduct=8, knee=16),
             dict(arm_abduct=30, elbow=30),
         ),
         cosine=vector(left_hip_flex=26, left_knee=42, right_hip_flex=-4),
         sine=vector(arm_abduct=24, roll=8, elbow=24),
-    ),
-}
-
-GESTURES: dict[str, Activity] = {
-    "hanging": Activity(_with(_HANG), cosine=vector(arm_flex=8, elbow=8)),
-    "hands on hips": Activity(
-        _with(_HANG, arm_abduct=46, arm_flex=-8, arm_twist=58, elbow=96),
-        cosine=vector(left_arm_abduct=6, right_arm_abduct=-6),
-        spread=0.5,
-    ),
-    "arms crossed": Activity(
-        _with(
-            _HANG,
-            dict(left_arm_flex=44, right_arm_flex=36, arm_abduct=6),
-            dict(arm_twist=62, left_elbow=94, right_elbow=102, hand=20),
-        ),
-        spread=0.4,
-    ),
-    "telephoning": Activity(
-        _with(
-            _HANG,
-            dict(left_arm_flex=48, left_arm_abduct=30, left_elbow=134),
-            dict(left_arm_twist=-6, left_hand=30, head_side=6),
-        ),
-        spread=0.6,
-    ),
-    "texting": Activity(
-        _with(
-            _HANG,
-            dict(arm_flex=28, arm_abduct=9, arm_twist=26, elbow=98),
-            dict(head_bend=24, forearm_twist=-30, hand=26),
-        ),
-        cosine=vector(right_elbow=-80, right_arm_flex=-24, right_arm_twist=-18),
-        spread=0.6,
-    ),
-    "eating": Activity(
-        _with(
-            _HANG,
-            dict(left_arm_flex=44, left_arm_abduct=20, left_elbow=126),
-            dict(left_arm_twist=24, right_arm_flex=28, right_elbow=78),
-            dict(right_arm_twist=28, hand=26),
-        ),
-        cosine=vector(left_elbow=-24, left_arm_flex=-8),
-        spread=0.6,
-    ),
-    "reaching": Activity(
-        _with(_HANG, left_arm_flex=82, left_arm_abduct=12, left_elbow=16, hand=8),
-        cosine=vector(right_arm_flex=70, right_elbow=14),
-        sine=vector(left_arm_flex=24, left_arm_abduct=14),
-    ),
-    "reaching up": Activity(
-        _with(
-            _HANG, left_arm_flex=150, left_arm_abduct=16, left_elbow=20, head_bend=-10
-        ),
-        cosine=vector(right_arm_flex=80, right_arm_abduct=6),
-        sine=vector(left_elbow=16, right_arm_flex=62),
-    ),
-    "waving": Activity(
-        _with(
-            _HANG,
-            dict(left_arm_abduct=74, left_arm_flex=10),
-            dict(left_arm_twist=-80, left_elbow=92),
-        ),
-        cosine=vector(left_arm_abduct=18, left_elbow=-20),
-    ),
-    "throwing": Activity(
-        _with(
-            _HANG,
-            dict(left_arm_abduct=94, left_arm_flex=-12, left_elbow=92),
-            dict(left_arm_twist=-72, right_arm_flex=56, right_arm_abduct=26),
-            dict(right_elbow=24, spine_twist=14),
-        ),
-        sine=vector(
-            left_arm_flex=50, left_elbow=-50, left_arm_twist=50, spine_twist=-26
-        ),
-    ),
-    "guarding": Activity(
-        _with(
-            _HANG,
-            dict(arm_flex=44, arm_abduct=12, arm_twist=14, elbow=112),
-            dict(hand=38),
-        ),
-        cosine=vector(left_arm_flex=40, left_elbow=-88),
-    ),
-    "hands behind": Activity(
-        _with(_HANG, arm_flex=-30, arm_abduct=16, arm_twist=66, elbow=58, hand=20),
-        spread=0.4,
-    ),
-    "arms spread": Activity(
-        _with(_HANG, arm_abduct=74, arm_twist=0, elbow=14),
-        cosine=vector(arm_abduct=26, elbow=-6),
-        sine=vector(left_arm_abduct=22, right_arm_abduct=-22),
-    ),
-    "carrying": Activity(
-        _with(_HANG, arm_flex=20, arm_abduct=13, arm_twist=12, elbow=84, hand=24),
-        cosine=vector(elbow=14, arm_flex=8),
-        spread=0.6,
-    ),
-    "hands in pockets": Activity(
-        _with(_HANG, arm_abduct=21, arm_flex=-8, arm_twist=22, elbow=38, hand=6),
-        spread=0.4,
-    ),
-    "hands behind head": Activity(
-        _with(_HANG, arm_flex=128, arm_abduct=36, arm_twist=-8, elbow=122, hand=12),
-        spread=0.5,
     ),
 }

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from dsr_jax.arrays import Array, Float, Key
 from dsr_jax.body import BodyMesh, BodyModel, BodyParams, pose_body
 from dsr_jax.data.synthetic.appearance import Appearance, sample_appearance
-from dsr_jax.data.synthetic.garments import cloth_offsets
+from dsr_jax.data.synthetic.cloth import cloth_offsets
 from dsr_jax.data.synthetic.hanging import hang
 from dsr_jax.data.synthetic.outfits import Outfit, sample_outfit
 from dsr_jax.data.synthetic.poses import sample_pose

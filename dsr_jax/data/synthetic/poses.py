@@ -5,12 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.arrays import Array, Float, Int, Key
-from dsr_jax.data.synthetic.activities import (
-    ACTIVITIES,
-    GESTURES,
-    JOINT_SPREAD,
-)
+from dsr_jax.data.synthetic.activities import ACTIVITIES, JOINT_SPREAD
 from dsr_jax.data.synthetic.collision import penetration
+from dsr_jax.data.synthetic.gestures import GESTURES
 from dsr_jax.data.synthetic.joint_angles import (
     ANGLE_NAMES,
     IS_ARM,

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from dsr_jax.data.synthetic.activities import ACTIVITIES, GESTURES
+from dsr_jax.data.synthetic.activities import ACTIVITIES
+from dsr_jax.data.synthetic.gestures import GESTURES
 from dsr_jax.errors import nearest
 
 Weights = tuple[tuple[str, float], ...]
@@ -52,7 +53,7 @@ class SyntheticSettings:
         *(("arms spread", 0.06), ("carrying", 0.06), ("hands in pockets", 0.04)),
         ("hands behind head", 0.02),
     )
-    """What the arms do instead of the activity's own; see `activities.GESTURES`."""
+    """What the arms do instead of the activity's own; see `gestures.GESTURES`."""
     gesture_probability: float = 0.5
     """How often the arms make a gesture instead of what the activity has them do."""
     pose_spread: float = 1.0

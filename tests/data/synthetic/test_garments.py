@@ -9,9 +9,9 @@ import pytest
 
 from dsr_jax.body import BodyParams, mean_pose, pose_body
 from dsr_jax.data.synthetic import SyntheticSettings
+from dsr_jax.data.synthetic.cloth import cloth_offsets
 from dsr_jax.data.synthetic.garments import (
     LAYER,
-    cloth_offsets,
     layer_labels,
     margins,
     skin_label,
