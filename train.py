@@ -37,6 +37,7 @@ from dsr_jax.training.state import create_state
 from dsr_jax.training.step import build_train_step
 from dsr_jax.training.summary import loss_table
 from dsr_jax.training.validation import (
+    check_evaluation_name,
     mean_body_predictor,
     open_evaluation_set,
     regressor_predictor,
@@ -77,6 +78,7 @@ def run(stop: StopRequest) -> None:
     scene = load_scene(settings)
     build_regressor = regressor_builder(settings)
     datasets = open_datasets(settings)
+    check_evaluation_name(settings, settings.evaluation.dataset)
     workdir = open_run_folder(str(WORKDIR.value), CONFIG.value)
 
     ####################################################################################

@@ -23,8 +23,8 @@ FILES = (
     ("coco-eft", "data/coco_eft_train.npz", "data/coco", "data/coco_labels", 0.3),
     ("mpi-inf", "data/mpi_inf_train.npz", "data/mpi_inf", "data/mpi_inf_labels", 0.2),
 )
-# (name, annotations, images)
-VALIDATION = (("3dpw", "data/3dpw_test.npz", "data/3dpw"),)
+# (name, annotations, images, protocol)
+VALIDATION = (("3dpw", "data/3dpw_test.npz", "data/3dpw", "folder"),)
 
 
 def get_config() -> ConfigDict:

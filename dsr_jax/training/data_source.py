@@ -163,7 +163,8 @@ def open_datasets(settings: RunSettings) -> list[Dataset]:
     if settings.data.source == SYNTHETIC:
         return []
     datasets: list[Dataset] = []
-    for name, annotations, images, labels, _ in settings.data.datasets:
+    for entry in settings.data.datasets:
+        name, annotations, images, labels = map(str, entry[:4])
         folder = FolderSettings(
             annotations=annotations,
             images=images,

@@ -17,6 +17,8 @@ from dsr_jax.training.optimizer import OptimizerSettings
 
 SYNTHETIC, FOLDER = "synthetic", "folder"
 SOURCES = (SYNTHETIC, FOLDER)
+# Those whose truth is in a file of SPIN's layout and needs no other body.
+FILE_PROTOCOLS = ("folder", "h36m-p1", "h36m-p2", "mpi-inf-3dhp")
 
 Settings = TypeVar("Settings")
 
@@ -57,7 +59,7 @@ class DataSettings:
     pool: int
     """Synthetic people made at the start and drawn from again and again; 0 makes new
     ones for every step."""
-    datasets: tuple[tuple[str, str, str, str, float], ...]
+    datasets: tuple[tuple[str | float, ...], ...]
     """(name, npz file, folder of images, folder of label maps or "", share of a
     batch)."""
     workers: int
@@ -87,8 +89,8 @@ class EvaluationSettings:
     dataset: str
     """"synthetic", or a name of `datasets`: chooses the best checkpoint and is the
     default of eval.py."""
-    datasets: tuple[tuple[str, str, str], ...]
-    """(name, npz file, folder of images)."""
+    datasets: tuple[tuple[str, ...], ...]
+    """(name, npz file, folder of images, protocol: one of `FILE_PROTOCOLS`)."""
     people: int
     """Synthetic people of the validation split, and as many of the test split."""
     batch_size: int
@@ -98,9 +100,14 @@ class EvaluationSettings:
         if min(self.people, self.batch_size) < 1:
             raise ValueError("people and batch_size are at least 1")
         for entry in self.datasets:
-            if len(entry) != 3:
+            if len(entry) != 4:
                 raise ValueError(
-                    f"datasets has {entry!r}: write (name, npz file, images)"
+                    f"datasets has {entry!r}: write (name, npz file, images, protocol)"
+                )
+            if entry[3] not in FILE_PROTOCOLS:
+                raise ValueError(
+                    f"datasets has the protocol {entry[3]!r}: "
+                    f"{nearest(entry[3], FILE_PROTOCOLS)}"
                 )
 
 

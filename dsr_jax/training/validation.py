@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
@@ -24,7 +25,7 @@ from dsr_jax.pipeline import predict
 from dsr_jax.regressor import MeanParameters, Regressor
 from dsr_jax.rotations import rotation_6d_to_matrix
 from dsr_jax.training.data_source import PeopleDataset, make_people
-from dsr_jax.training.settings import SYNTHETIC, RunSettings
+from dsr_jax.training.settings import FOLDER, SYNTHETIC, RunSettings
 from dsr_jax.training.state import Network, TrainState
 
 
@@ -45,7 +46,12 @@ class EvaluationSet:
 
     def _batches(self) -> Iterator[Batch]:
         for batch, counts in ordered_batches(self.dataset, self.batch_size):
-            yield dataclasses.replace(batch, has_body=batch.has_body * counts)
+            # What fills the last batch up has no truth: neither body nor joints.
+            joints = np.array(batch.joints)
+            joints[..., 3] *= counts[:, None]
+            yield dataclasses.replace(
+                batch, has_body=batch.has_body * counts, joints=joints
+            )
 
 
 def open_evaluation_set(
@@ -85,8 +91,7 @@ def open_evaluation_set(
         protocol = dataclasses.replace(protocol_by_name("synthetic"), split=split)
         dataset: Dataset = PeopleDataset(people)
     else:
-        dataset = _open_files(settings, name)
-        protocol = dataclasses.replace(protocol_by_name("folder"), dataset=name)
+        dataset, protocol = _open_files(settings, name)
     return EvaluationSet(name, dataset, protocol, chosen.batch_size)
 
 
@@ -132,19 +137,19 @@ def mean_body_predictor(mean: MeanParameters) -> Callable[[Array], BodyParams]:
     return predict_mean_body(rotation_6d_to_matrix(mean.rotation_6d), mean.betas)
 
 
-def _open_files(settings: RunSettings, name: str) -> FolderDataset:
+def _open_files(settings: RunSettings, name: str) -> tuple[Dataset, Protocol]:
     check_evaluation_name(settings, name)
-    for entry, annotations, images in settings.evaluation.datasets:
-        if entry == name:
-            folder = FolderSettings(
-                annotations=annotations,
-                images=images,
-                resolution=settings.data.image_size,
-            )
-            try:
-                return FolderDataset(folder)
-            except UserError as error:
-                raise UserError(
-                    f"data set '{name}' of 'evaluation.datasets': {error}"
-                ) from error
-    raise AssertionError("the name was checked above")
+    by_name = {entry[0]: entry for entry in settings.evaluation.datasets}
+    _, annotations, images, protocol = by_name[name]
+    folder = FolderSettings(
+        annotations=annotations, images=images, resolution=settings.data.image_size
+    )
+    try:
+        dataset = FolderDataset(folder)
+    except UserError as error:
+        raise UserError(
+            f"data set '{name}' of 'evaluation.datasets': {error}"
+        ) from error
+    if protocol == FOLDER:
+        return dataset, dataclasses.replace(protocol_by_name(protocol), dataset=name)
+    return dataset, protocol_by_name(protocol)

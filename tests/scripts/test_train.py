@@ -112,6 +112,12 @@ COMMANDS = {
     "--config=tiny.py --workdir=run --config.data.source=folder": (
         "config section 'data': datasets is empty"
     ),
+    "--config=tiny.py --workdir=run --config.evaluation.datasets=(('a','b','c'),)": (
+        "write (name, npz file, images, protocol)"
+    ),
+    "--config=tiny.py --workdir=run --config.evaluation.dataset=mine": (
+        "data set 'mine' is not in the config key 'evaluation.datasets'"
+    ),
     "--config=tiny.py --workdir=tiny.py": "--workdir tiny.py: cannot be made",
 }
 

@@ -1,6 +1,7 @@
 """State, checkpoints and the run folder: what is saved comes back, or one line."""
 
 import dataclasses
+import functools
 import json
 import shutil
 
@@ -41,6 +42,7 @@ def make_state(seed=0, width=3):
     )
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def advance(network, state):
     """A real update, so that every part of the state differs from its start."""
 
