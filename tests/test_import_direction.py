@@ -8,7 +8,7 @@ import pytest
 import dsr_jax
 
 ROOT = pathlib.Path(dsr_jax.__file__).parent
-BASE = {"arrays", "numerics", "rotations", "errors", "settings"}
+BASE = {"arrays", "numerics", "rotations", "errors", "files", "settings"}
 DOMAIN = {"body", "camera", "rasterizer", "semantics"}
 MODELS = {"data", "regressor"}
 # The layers in order; a module may import earlier layers and its own package.

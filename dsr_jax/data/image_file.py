@@ -12,7 +12,7 @@ import numpy as np
 
 from dsr_jax.arrays import UInt8
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import read_bytes, write_bytes
+from dsr_jax.files import read_bytes, write_bytes
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 JPEG_QUALITY = 95

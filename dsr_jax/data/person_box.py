@@ -13,7 +13,7 @@ import numpy as np
 
 from dsr_jax.arrays import Float
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import read_bytes
+from dsr_jax.files import read_bytes
 
 # As in SPIN's demonstration, whose regressors are trained on boxes of this tightness.
 KEYPOINT_CONFIDENCE = 0.2

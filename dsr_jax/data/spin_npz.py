@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import read_bytes, write_bytes
+from dsr_jax.files import read_bytes, write_bytes
 
 # Shape of one row of every numeric array.
 _ROW_SHAPES: dict[str, tuple[int, ...]] = {

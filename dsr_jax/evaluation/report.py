@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any
 
-from dsr_jax.errors import UserError
 from dsr_jax.evaluation.evaluator import Evaluation
+from dsr_jax.files import write_bytes
 
 _TITLES = {
     "mpjpe": "MPJPE",
@@ -55,16 +54,7 @@ def write_evaluation(
     if baseline is not None:
         record["mean_body"] = _record(baseline)
     text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    path = pathlib.Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(text)
-        os.replace(draft, path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); choose another folder"
-        ) from error
+    write_bytes(path, text.encode())
 
 
 def _record(result: Evaluation) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dsr_jax.arrays import Array, Integer, UInt8
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import read_bytes, write_bytes
+from dsr_jax.files import read_bytes, write_bytes
 from dsr_jax.semantics.png import Png, PngError, decode_png
 from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS
 

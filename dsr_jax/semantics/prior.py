@@ -17,7 +17,7 @@ import numpy as np
 
 from dsr_jax.arrays import Array, Float
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import read_bytes, write_bytes
+from dsr_jax.files import read_bytes, write_bytes
 from dsr_jax.semantics.taxonomy import NUM_LABELS
 
 _ASSETS = Path(__file__).parent / "assets"

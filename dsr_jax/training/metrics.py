@@ -1,7 +1,6 @@
 """metrics.jsonl and TensorBoard events, continued without doubled steps."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,26 +9,9 @@ import numpy as np
 from tensorboardX import SummaryWriter
 
 from dsr_jax.arrays import UInt8
-from dsr_jax.errors import UserError
+from dsr_jax.files import write_bytes
 
 METRICS_FILE = "metrics.jsonl"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a whole file or nothing: a temporary neighbour takes the name at the end.
-
-    Raises:
-      UserError: the folder cannot be written.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text)
-        os.replace(draft, path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); give a folder you can "
-            "write to"
-        ) from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -54,9 +36,8 @@ class MetricWriter:
         self._path = workdir / METRICS_FILE
         if self._path.exists():
             kept = [r for r in read_metrics(self._path) if r["step"] <= first_step]
-            write_atomically(
-                self._path, "".join(json.dumps(record) + "\n" for record in kept)
-            )
+            lines = "".join(json.dumps(record) + "\n" for record in kept)
+            write_bytes(self._path, lines.encode())
         self._file = open(self._path, "a")  # noqa: SIM115
         self._events = SummaryWriter(str(workdir), purge_step=first_step + 1)
 

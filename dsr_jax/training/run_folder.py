@@ -14,7 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from dsr_jax.errors import UserError
-from dsr_jax.training.metrics import write_atomically
+from dsr_jax.files import write_bytes
 
 CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
@@ -52,7 +52,7 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
     # Without a checkpoint there is nothing to continue: the config may be corrected.
     if file.exists() and any((folder / CHECKPOINTS).iterdir()):
         _check_same_run(file, dict(_flatten(json.loads(text))))
-    write_atomically(file, text)
+    write_bytes(file, text.encode())
     return folder
 
 

@@ -8,7 +8,7 @@ import trimesh
 
 from dsr_jax.arrays import Array, Float, Int
 from dsr_jax.errors import UserError
-from dsr_jax.semantics.files import write_bytes
+from dsr_jax.files import write_bytes
 from dsr_jax.visualization.body_picture import BODY_COLOUR
 
 MESH_SUFFIXES = (".glb", ".obj", ".ply")

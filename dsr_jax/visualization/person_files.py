@@ -20,8 +20,8 @@ from dsr_jax.camera import (
 )
 from dsr_jax.data.image_file import write_image
 from dsr_jax.data.person_box import PersonBox
+from dsr_jax.files import write_bytes
 from dsr_jax.rotations import matrix_to_axis_angle
-from dsr_jax.semantics.files import write_bytes
 from dsr_jax.visualization.body_picture import overlay_body
 from dsr_jax.visualization.mesh_file import export_mesh
 from dsr_jax.visualization.side_view import side_view

@@ -224,7 +224,7 @@ def test_report_carries_protocol_numbers_and_baseline(body, tmp_path):
     assert record["model"]["protocol"]["ground_truth"] == protocol.ground_truth
     assert record["model"]["joint_errors"] == result.joint_errors
     assert [p.name for p in tmp_path.iterdir()] == ["evaluation.json"]
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot write"):
         write_evaluation(tmp_path / "nowhere" / "evaluation.json", result)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dsr_jax.errors import UserError
 from dsr_jax.settings import settings_from_config
-from dsr_jax.training.metrics import MetricWriter, read_metrics, write_atomically
+from dsr_jax.training.metrics import MetricWriter, read_metrics
 from dsr_jax.training.optimizer import (
     OptimizerSettings,
     build_optimizer,
@@ -109,12 +109,3 @@ def test_metrics_are_plain_json_lines(tmp_path):
     writer.close()
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"step": 1, "a": 0.5}]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere/x.json: cannot be written"):
-        write_atomically(tmp_path / "nowhere" / "x.json", "{}")
-    write_atomically(tmp_path / "x.json", "1")
-    write_atomically(tmp_path / "x.json", "2")
-    assert (tmp_path / "x.json").read_text() == "2"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
