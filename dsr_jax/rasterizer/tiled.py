@@ -5,6 +5,7 @@ image and the batch: for a body of 14 000 faces about a thousandth of the dense 
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -86,8 +87,7 @@ def rasterize_tiled(
     scene = _Scene(jnp.moveaxis(corners, 0, -1), keep.reshape(-1), attributes, faces)
     sums = _accumulate(scene, static)
     optical_depth, weight, summed = sums[..., 0], sums[..., 1], sums[..., 2:]
-    behind = np.exp((settings.background_depth - REFERENCE_DEPTH) / settings.gamma)
-    behind = float(behind)
+    behind = math.exp((settings.background_depth - REFERENCE_DEPTH) / settings.gamma)
     image = (summed + behind * settings.background) / (weight[..., None] + behind)
     return image, -jnp.expm1(-optical_depth)
 
@@ -99,8 +99,7 @@ def _accumulate(scene: _Scene, static: _Static) -> jax.Array:
     channels = 2 + scene.attributes.shape[-1]
 
     def compute(pairs: Pairs) -> jax.Array:
-        triangles, shaded = _shade_pairs(scene, static, grid, pairs)
-        del triangles
+        _, shaded = _shade_pairs(scene, static, grid, pairs)
         rows = [shaded.optical_depth, shaded.weight]
         for value in _channels_at(scene, static, pairs, shaded):
             rows.append(shaded.weight * value)
@@ -164,7 +163,7 @@ def _fold(scene: _Scene, static: _Static, grid: TileGrid, compute, consume, stat
     if scene.faces.shape[0] == 0 or static.images == 0:
         return state
     spans: TileSpans = tile_spans(
-        scene.corners.T, scene.keep, grid, float(np.sqrt(static.settings.cutoff))
+        scene.corners.T, scene.keep, grid, math.sqrt(static.settings.cutoff)
     )
     chunk = min(_CHUNK, scene.corners.shape[0] * grid.count)
     return fold_pairs(spans, scene.faces.shape[0], grid, chunk, compute, consume, state)
