@@ -13,20 +13,16 @@ from dsr_jax.rasterizer.api import RasterSettings
 from dsr_jax.rasterizer.grid import pixel_centers
 from dsr_jax.rasterizer.triangles import (
     Fragment,
-    clipped_weights,
+    clip,
+    contains,
     contributes,
     corners_of,
     depth_of,
     fragment,
+    perspective_weights,
     prepare,
     replace_where_not,
 )
-
-
-def why_not(settings: RasterSettings) -> str | None:
-    """It can draw everything."""
-    del settings
-    return None
 
 
 @functools.partial(jax.jit, static_argnames=("per_vertex", "settings"))
@@ -55,6 +51,8 @@ def _draw_one(
     px, py = (p.reshape(-1) for p in jnp.meshgrid(x, y))
     per_face = jax.vmap(_at_pixels, in_axes=(1, 0, None, None, None))
     coverage, depth, closed, weights = per_face(corners, keep, px, py, settings)
+    background = jnp.asarray(settings.background, corners.dtype)
+    background = jnp.broadcast_to(background, (1, attributes.shape[-1]))
     if attributes.ndim == 3:
         colors = jnp.einsum(
             "fkp,fkc->fpc", weights, attributes, precision=jax.lax.Precision.HIGHEST
@@ -66,9 +64,9 @@ def _draw_one(
     alpha = _aggregate_alpha(coverage, settings)
     in_range = (depth >= settings.near) & (depth <= settings.far)
     if settings.color == "softmax":
-        image = _softmax_color(coverage, depth, in_range, colors, settings)
+        image = _softmax_color(coverage, depth, in_range, colors, background, settings)
     else:
-        image = _hard_color(depth, in_range & closed, colors, settings)
+        image = _hard_color(depth, in_range & closed, colors, background)
     shape = settings.image_size
     return image.reshape(*shape, -1), alpha.reshape(shape)
 
@@ -83,9 +81,12 @@ def _at_pixels(
     """One face at all pixels: coverage, depth, is it hit, corner weights (3, P)."""
     triangle = prepare(corners)
     here = fragment(triangle, px, py)
-    weights = clipped_weights(here.barycentric)
+    clipped, scale = clip(here.barycentric)
+    weights = (clipped[0] * scale, clipped[1] * scale, clipped[2] * scale)
     depth = depth_of(weights, triangle.inverse_z)
-    closed = _smallest(here) >= 0
+    closed = contains(triangle, here.barycentric, px, py)
+    if settings.perspective_correct:
+        weights = perspective_weights(weights, depth, triangle.inverse_z)
     coverage = jnp.where(keep, _coverage(here, closed, settings), 0)
     return coverage, depth, closed & keep, jnp.stack(weights)
 
@@ -118,8 +119,10 @@ def _aggregate_alpha(coverage: jax.Array, settings: RasterSettings) -> jax.Array
     return jnp.any(coverage > 0.5, axis=0).astype(coverage.dtype)
 
 
-def _softmax_color(coverage, depth, in_range, colors, settings: RasterSettings):
-    """(F, P), (F, P), (F, P), (F, P, C) → (P, C): SoftRas eq. 2 and 3."""
+def _softmax_color(
+    coverage, depth, in_range, colors, background, settings: RasterSettings
+) -> jax.Array:
+    """(F, P), (F, P), (F, P), (F, P, C), (1, C) → (P, C): SoftRas eq. 2 and 3."""
     drawn = in_range & (coverage > 0)
     normalized = (settings.far - depth) / (settings.far - settings.near)
     normalized = jnp.where(drawn, normalized, settings.background_depth)
@@ -133,13 +136,13 @@ def _softmax_color(coverage, depth, in_range, colors, settings: RasterSettings):
     behind = jnp.exp((settings.background_depth - largest) / settings.gamma)
     total = jnp.sum(weight, axis=0) + behind
     summed = jnp.sum(weight[..., None] * colors, axis=0)
-    return (summed + behind[:, None] * settings.background) / total[:, None]
+    return (summed + behind[:, None] * background) / total[:, None]
 
 
-def _hard_color(depth, hit, colors, settings: RasterSettings):
+def _hard_color(depth, hit, colors, background) -> jax.Array:
     """The colour of the nearest face that contains the pixel centre."""
     if depth.shape[0] == 0:
-        return jnp.full(colors.shape[1:], settings.background, colors.dtype)
+        return jnp.broadcast_to(background, colors.shape[1:])
     nearest = jnp.argmin(jnp.where(hit, depth, jnp.inf), axis=0)
     color = jnp.take_along_axis(colors, nearest[None, :, None], axis=0)[0]
-    return jnp.where(jnp.any(hit, axis=0)[:, None], color, settings.background)
+    return jnp.where(jnp.any(hit, axis=0)[:, None], color, background)

@@ -54,19 +54,9 @@ class TileGrid:
         return x, y
 
     def to_images(self, tiles: jax.Array) -> jax.Array:
-        """(N·count, C, pixels) → (N, H, W, C)."""
-        channels = tiles.shape[1]
-        t = tiles.reshape(
-            -1, self.rows, self.columns, channels, self.tile, self.tile
-        ).transpose(0, 1, 4, 2, 5, 3)
-        n = t.shape[0]
+        """(N, count, C, pixels) → (N, H, W, C)."""
+        n, _, channels, _ = tiles.shape
+        split = (n, self.rows, self.columns, channels, self.tile, self.tile)
+        t = tiles.reshape(split).transpose(0, 1, 4, 2, 5, 3)
         full = t.reshape(n, self.rows * self.tile, self.columns * self.tile, channels)
         return full[:, : self.image_size[0], : self.image_size[1]]
-
-    def to_tiles(self, images: jax.Array) -> jax.Array:
-        """(N, H, W, C) → (N·count, C, pixels), zeros beyond the image."""
-        n, height, width, channels = images.shape
-        below, right = self.rows * self.tile - height, self.columns * self.tile - width
-        padded = jnp.pad(images, ((0, 0), (0, below), (0, right), (0, 0)))
-        t = padded.reshape(n, self.rows, self.tile, self.columns, self.tile, channels)
-        return t.transpose(0, 1, 3, 5, 2, 4).reshape(-1, channels, self.pixels)

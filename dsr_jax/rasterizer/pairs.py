@@ -3,20 +3,24 @@
 There is no capacity: faces are laid out one after the other, each taking as many places
 as its bounding box has tiles, and a loop with a dynamic trip count walks the places in
 chunks of a fixed size. Nothing is truncated, for any mesh at any zoom; memory is that
-of one chunk.
+of one chunk in each stage.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from dsr_jax.rasterizer.devices import varying_like
 from dsr_jax.rasterizer.grid import TileGrid
 
 # Places in the list are int32; rows are taken in blocks that can't exceed this.
 _MAX_PLACES = 2**31 - 1
+
+# The slot of a place that no pair takes: out of range, so that scatters drop it.
+FILLER = 2**31 - 1
 
 
 class TileSpans(NamedTuple):
@@ -37,18 +41,25 @@ class Pairs(NamedTuple):
     slot: jax.Array  # (K,) tile among all images' tiles; out of range for a filler
 
 
+def default_chunk() -> int:
+    """Pairs worked on at once: on CPUs a chunk's arrays should stay in the cache."""
+    return 2048 if jax.default_backend() == "cpu" else 65536
+
+
 def tile_spans(
-    corners: jax.Array, keep: jax.Array, grid: TileGrid, radius: float
+    low: tuple[jax.Array, jax.Array],
+    high: tuple[jax.Array, jax.Array],
+    keep: jax.Array,
+    grid: TileGrid,
 ) -> TileSpans:
-    """Tiles of the bounding box grown by `radius` (NDC).
+    """Tiles of the faces' bounding boxes.
 
     Args:
-      corners: (9, R) screen corners, finite.
+      low: x, y (R,) in NDC of the box's lower left corner, finite.
+      high: x, y (R,) of its upper right corner.
       keep: (R,) faces that draw something.
       grid: the tiles.
-      radius: how far beyond its boundary a face reaches.
     """
-    x, y = corners[0::3], corners[1::3]
     height, width = grid.image_size
     shorter = min(height, width)
 
@@ -60,8 +71,8 @@ def tile_spans(
 
     # A hundredth of a pixel covers the rounding of these lines; the exact test of every
     # pixel follows later.
-    left, right = column(x.min(0) - radius) - 0.01, column(x.max(0) + radius) + 0.01
-    top, bottom = row(y.max(0) + radius) - 0.01, row(y.min(0) - radius) + 0.01
+    left, right = column(low[0]) - 0.01, column(high[0]) + 0.01
+    top, bottom = row(high[1]) - 0.01, row(low[1]) + 0.01
     seen = keep & (right >= 0) & (left <= width - 1)
     seen &= (bottom >= 0) & (top <= height - 1)
 
@@ -80,30 +91,34 @@ def tile_spans(
     )
 
 
+Stage = Callable[[Pairs, Any], Any]
+
+
 def fold_pairs(
     spans: TileSpans,
     faces_per_image: int,
     grid: TileGrid,
     chunk: int,
-    compute: Callable[[Pairs], Any],
+    stages: Sequence[Stage],
     consume: Callable[[Any, Pairs, Any], Any],
     state: Any,
 ) -> Any:
-    """Runs state ← consume(state, pairs, compute(pairs)) over all pairs, by chunks.
+    """Runs state ← consume(state, pairs, values) over all pairs, by chunks.
 
-    What `compute` returned is carried through the loop and consumed in the next round:
-    as an operand of the loop it must exist in memory, so XLA cannot fuse the arithmetic
-    into the scatter of `consume` and repeat it there for each channel (4 to 5 times
-    slower on CPUs).
+    `values` is what the stages made of the pairs, one after the other: stage(pairs,
+    values of the stage before). The stages work as a pipeline: in each round of the
+    loop every stage works on another chunk, and what it returns is carried to the next
+    round. An operand of the loop must exist in memory, so XLA cannot fuse one stage's
+    arithmetic into the next and repeat it there for every row, channel or corner that
+    reads it (3 times slower on CPUs).
     """
     total_rows = spans.tiles.shape[0]
     if total_rows == 0:
         return state
     # So many rows that even if each touched every tile, places would fit in int32.
-    block = min(total_rows, max(1, (_MAX_PLACES - chunk) // max(grid.count, 1)))
-    fold = functools.partial(
-        _fold_block, faces_per_image, grid, chunk, compute, consume
-    )
+    slack = (len(stages) + 2) * chunk
+    block = min(total_rows, max(1, (_MAX_PLACES - slack) // max(grid.count, 1)))
+    fold = functools.partial(_fold_block, faces_per_image, grid, chunk, stages, consume)
     if block == total_rows:
         return fold(spans, 0, state)
     blocks = -(-total_rows // block)
@@ -128,7 +143,7 @@ def _fold_block(
     faces_per_image: int,
     grid: TileGrid,
     chunk: int,
-    compute: Callable[[Pairs], Any],
+    stages: Sequence[Stage],
     consume: Callable[[Any, Pairs, Any], Any],
     spans: TileSpans,
     first_row: jax.Array | int,
@@ -142,8 +157,9 @@ def _fold_block(
 
     def pairs_at(place: jax.Array) -> Pairs:
         index = place + jnp.arange(chunk, dtype=jnp.int32)
-        row = jnp.searchsorted(ends, index, side="right").astype(jnp.int32)
-        row = jnp.minimum(row, ends.shape[0] - 1)
+        # Unrolled, the binary search is one loop over the chunk instead of seventeen.
+        row = jnp.searchsorted(ends, index, side="right", method="scan_unrolled")
+        row = jnp.minimum(row.astype(jnp.int32), ends.shape[0] - 1)
         local = index - (ends[row] - spans.tiles[row])
         tile_row = spans.top[row] + local // spans.width[row]
         tile_column = spans.left[row] + local % spans.width[row]
@@ -151,23 +167,43 @@ def _fold_block(
         global_row = row + first_row
         image = global_row // faces_per_image
         filler = index >= total
-        slot = jnp.where(filler, jnp.iinfo(jnp.int32).max, image * grid.count + tile)
-        pairs = Pairs(global_row, jnp.where(filler, 0, tile), image, slot)
-        return jax.lax.optimization_barrier(pairs)
+        slot = jnp.where(filler, FILLER, image * grid.count + tile)
+        return Pairs(global_row, jnp.where(filler, 0, tile), image, slot)
 
     def step(carry):
-        place, pairs, values, state = carry
-        state = consume(state, pairs, values)
-        pairs = pairs_at(place)
-        return place + chunk, pairs, compute(pairs), state
+        place, pipeline, state = carry
+        state = consume(state, *pipeline[-1])
+        moved = [(pairs_at(place), ())]
+        for stage, (pairs, values) in zip(stages, pipeline, strict=False):
+            moved.append((pairs, stage(pairs, values)))
+        return place + chunk, tuple(moved), state
 
-    zero = jnp.zeros((), jnp.int32)
-    empty = jax.tree.map(
-        lambda s: jnp.zeros(s.shape, s.dtype),
-        jax.eval_shape(lambda: (pairs_at(zero), compute(pairs_at(zero)))),
+    start = jnp.zeros((), jnp.int32)
+    pipeline = _empty_pipeline(pairs_at, stages, start)
+    # All that is carried varies over the devices of a shard_map as the faces do.
+    start, pipeline, state = varying_like(total, (start, pipeline, state))
+    last = total + len(stages) * chunk
+    _, pipeline, state = jax.lax.while_loop(
+        lambda carry: carry[0] < last, step, (start, pipeline, state)
     )
-    empty_pairs = empty[0]._replace(slot=jnp.full(chunk, jnp.iinfo(jnp.int32).max))
-    _, pairs, values, state = jax.lax.while_loop(
-        lambda carry: carry[0] < total, step, (zero, empty_pairs, empty[1], state)
+    return consume(state, *pipeline[-1])
+
+
+def _empty_pipeline(
+    pairs_at: Callable[[jax.Array], Pairs], stages: Sequence[Stage], place: jax.Array
+) -> tuple[tuple[Pairs, Any], ...]:
+    """What the loop carries at first: chunks of fillers, and zeros for their values."""
+
+    def shapes():
+        pairs, values = pairs_at(place), ()
+        made = [(pairs, values)]
+        for stage in stages:
+            values = stage(pairs, values)
+            made.append((pairs, values))
+        return tuple(made)
+
+    made = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(shapes))
+    return tuple(
+        (pairs._replace(slot=jnp.full_like(pairs.slot, FILLER)), values)
+        for pairs, values in made
     )
-    return consume(state, pairs, values)

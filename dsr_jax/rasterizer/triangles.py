@@ -14,9 +14,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+# Which triangles draw nothing. Within these bounds no value or derivative of a pixel
+# can leave float32's range, and rounding can't make a barycentric coordinate
+# meaningless.
 # Twice the area over the longest edge squared: below this a triangle is degenerate. In
 # float32 the area's rounding error reaches about 2.5e-7 of it.
 DEGENERATE_RATIO = 1e-6
+# NDC; a ten-thousandth of a pixel at 224².
+SHORTEST_EDGE = 1e-6
+# Metres: a corner nearer than this, or behind the camera, has no place on the screen.
+NEAREST_DEPTH = 1e-6
+# Of any coordinate, NDC or metres.
+LARGEST_COORDINATE = 1e12
 
 Triple = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -58,6 +67,11 @@ def contributes(corners: jax.Array, cull_backfaces: bool) -> jax.Array:
       cull_backfaces: also require corners that run counter-clockwise.
     """
     x0, y0, z0, x1, y1, z1, x2, y2, z2 = corners
+    # A NaN compares false, so that it is never in bounds.
+    bounded = jnp.all(jnp.abs(corners) <= LARGEST_COORDINATE, 0)
+    x0, y0, x1, y1, x2, y2 = (
+        jnp.where(bounded, c, 0) for c in (x0, y0, x1, y1, x2, y2)
+    )
     area = (x1 - x0) * (y2 - y0) - (y1 - y0) * (x2 - x0)
     longest = jnp.maximum(
         jnp.square(x1 - x0) + jnp.square(y1 - y0),
@@ -66,10 +80,9 @@ def contributes(corners: jax.Array, cull_backfaces: bool) -> jax.Array:
             jnp.square(x0 - x2) + jnp.square(y0 - y2),
         ),
     )
-    tiny = jnp.finfo(corners.dtype).tiny / DEGENERATE_RATIO
-    keep = jnp.all(jnp.isfinite(corners), 0) & jnp.isfinite(longest)
-    keep &= (jnp.abs(area) > DEGENERATE_RATIO * longest) & (longest > tiny)
-    keep &= (z0 > 0) & (z1 > 0) & (z2 > 0)
+    keep = bounded & (jnp.abs(area) > DEGENERATE_RATIO * longest)
+    keep &= longest > SHORTEST_EDGE**2
+    keep &= (z0 >= NEAREST_DEPTH) & (z1 >= NEAREST_DEPTH) & (z2 >= NEAREST_DEPTH)
     return keep & (area > 0) if cull_backfaces else keep
 
 
@@ -137,18 +150,45 @@ def _pick(first: jax.Array, second: jax.Array, values: list[jax.Array]) -> jax.A
     return jnp.where(first, values[0], jnp.where(second, values[1], values[2]))
 
 
-def clipped_weights(barycentric: Triple) -> Triple:
-    """Barycentric coordinates clipped to [0, 1] and renormalised to sum 1.
+def contains(
+    triangles: Triangles, barycentric: Triple, px: jax.Array, py: jax.Array
+) -> jax.Array:
+    """Whether pixel centres lie in the closed triangle.
 
-    The sum before is at least 1: coordinates sum to 1, and clipping at 0 only adds
-    while clipping at 1 leaves a full 1.
+    A centre exactly on an edge must belong to at least one of the two faces that share
+    it, or one would see through the mesh there: each edge is widened by the bound of
+    its own rounding error.
     """
-    clipped = [jnp.clip(b, 0, 1) for b in barycentric]
-    inverse = 1 / (clipped[0] + clipped[1] + clipped[2])
-    return (clipped[0] * inverse, clipped[1] * inverse, clipped[2] * inverse)
+    t = triangles
+    ulps = 4 * jnp.finfo(px.dtype).eps * jnp.abs(t.inverse_double_area)
+    inside = None
+    for i in range(3):
+        error = jnp.abs(t.dx[i]) * (jnp.abs(py) + jnp.abs(t.y[i]))
+        error += jnp.abs(t.dy[i]) * (jnp.abs(px) + jnp.abs(t.x[i]))
+        here = barycentric[(i + 2) % 3] >= -ulps * error
+        inside = here if inside is None else inside & here
+    assert inside is not None
+    return inside
+
+
+def clip(barycentric: Triple) -> tuple[Triple, jax.Array]:
+    """Barycentric coordinates clipped to [0, 1], and one over their sum.
+
+    The sum is at least 1 but for rounding: coordinates sum to 1, clipping at 0 only
+    adds, and clipping at 1 leaves a full 1.
+    """
+    b = barycentric
+    c = (jnp.clip(b[0], 0, 1), jnp.clip(b[1], 0, 1), jnp.clip(b[2], 0, 1))
+    return c, 1 / (c[0] + c[1] + c[2])
 
 
 def depth_of(weights: Triple, inverse_z: Triple) -> jax.Array:
     """Depth 1 / Σ w_i / z_i: linear on the plane through the three corners in 3D."""
     w, i = weights, inverse_z
     return 1 / (w[0] * i[0] + w[1] * i[1] + w[2] * i[2])
+
+
+def perspective_weights(weights: Triple, depth: jax.Array, inverse_z: Triple) -> Triple:
+    """Screen-space weights w → z·w_i/z_i: linear on the face in 3D; they sum to 1."""
+    w, i = weights, inverse_z
+    return (w[0] * i[0] * depth, w[1] * i[1] * depth, w[2] * i[2] * depth)

@@ -50,6 +50,24 @@ def _cube():
     return corners @ turn.T * 0.4 + [0.05, -0.03, 4], np.array(faces, np.int32)
 
 
+def body(zoom: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """The light free body 3 m before a camera whose image its height fills, or zoomed.
+
+    Zoomed, its chest is in the middle of the image.
+    """
+    from dsr_jax.body import load_body
+
+    model = load_body("free-lite")
+    vertices = np.asarray(model.template, np.float64)
+    middle = (vertices.max(0) + vertices.min(0)) / 2
+    if zoom > 1:
+        middle[1] += 0.25 * (vertices[:, 1].max() - middle[1])
+    xy = (vertices - middle)[:, :2] * (1.9 * zoom / np.ptp(vertices[:, 1]))
+    # Odd shifts: a symmetric body would have ties in the middle column.
+    xy = xy + np.array([0.0131, 0.0077])
+    return np.c_[xy, 3 - vertices[:, 2:]], np.asarray(model.faces)
+
+
 def _triangles(*triangles) -> tuple[np.ndarray, np.ndarray]:
     vertices = np.array(triangles, float).reshape(-1, 3)
     return vertices, np.arange(len(vertices), dtype=np.int32).reshape(-1, 3)
@@ -78,6 +96,9 @@ SCENES = {
     "crossing": _two_spheres(),
     "zoomed": tuple(a * [12, 12, 1] if a.ndim and a.dtype == float else a
                     for a in _sphere_at(0.1, 0, 3, 0.7)),
+    "huge": _triangles([(-9e5, -8e5, 5), (1e6, -1e5, 9000), (3e4, 1e6, 7)], _ONE),
+    "tiny": _triangles(_ONE, [(0.2, 0.1, 2), (0.2004, 0.1, 2), (0.2, 0.1003, 2)]),
+    "close_up": _triangles(_BACK, [(-0.5, -0.4, 1e-3), (0.6, -0.3, 40), (0.1, 0.7, 9)]),
     "empty": (np.array(_ONE, float), np.zeros((0, 3), np.int32)),
 }  # fmt: skip
 
