@@ -65,5 +65,7 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 5e-4
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 50
+    # Ten times the usual norm: for the rare batch that would blow up the network.
+    config.optimizer.clip_norm = 1000.0
     config.evaluation.people = 500
     return config

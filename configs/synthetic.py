@@ -19,5 +19,7 @@ def get_config() -> ConfigDict:
     config.optimizer.learning_rate = 1e-4
     config.optimizer.schedule = "cosine"
     config.optimizer.warmup_steps = 500
+    # Ten times the usual norm: for the rare batch that would blow up the network.
+    config.optimizer.clip_norm = 1000.0
     config.objective.dsr_start_step = 10_000
     return config

@@ -45,7 +45,7 @@ class RasterSettings:
         not on the screen (SoftRas's way). Depth is always that of the plane in 3D.
       anti_aliasing: draw at twice the size and average each 2 × 2 pixels.
       pairs_at_once: pairs of face and 4 × 4-pixel tile that "tiled" holds at once:
-        bounds its memory and changes no result but for the order of sums. None: 2048 on
+        bounds its memory and changes no result but for the order of sums. None: 4096 on
         CPUs, 65536 on GPUs and TPUs.
     """
 

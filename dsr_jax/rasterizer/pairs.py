@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
 
 def default_chunk() -> int:
     """Pairs worked on at once: on CPUs a chunk's arrays should stay in the cache."""
-    return 2048 if jax.default_backend() == "cpu" else 65536
+    return 4096 if jax.default_backend() == "cpu" else 65536
 
 
 def tile_spans(

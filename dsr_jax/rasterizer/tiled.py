@@ -305,7 +305,7 @@ def _backward(
                 grad_share,
                 settings,
             )
-        return corners, (shares, grads[:, 2:]) if wanted.attributes else ()
+        return corners, (shares, grads) if wanted.attributes else ()
 
     def consume(state, pairs: Pairs, carried):
         row = jnp.where(pairs.slot == FILLER, rows, pairs.row)
@@ -315,7 +315,7 @@ def _backward(
             made.append([jnp.sum(g, -1) for g in _corner_rows(corners)])
         if wanted.attributes:
             shares, grads = attributes
-            channels = [grads[:, c] for c in range(grads.shape[1])]
+            channels = [grads[:, c] for c in range(2, grads.shape[1])]
             made.append([jnp.sum(g * s, -1) for g in channels for s in shares])
         return tuple(
             s.at[row].add(jnp.stack(m, -1), mode="drop", indices_are_sorted=True)

@@ -74,6 +74,8 @@ def build_optimizer(
         b2=settings.b2,
         eps=settings.eps,
     )
-    if settings.clip_norm == 0:
-        return adam
-    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), adam)
+    # A state of the same form either way, so that a run may go on with clipping.
+    clip = optax.identity()
+    if settings.clip_norm:
+        clip = optax.clip_by_global_norm(settings.clip_norm)
+    return optax.chain(clip, adam)

@@ -20,6 +20,8 @@ CONFIG_FILE = "config.json"
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
+# What one changes to save a run that has blown up; the state's form stays the same.
+CHANGEABLE_KEYS = ("optimizer.learning_rate", "optimizer.clip_norm")
 NETWORK_SECTIONS = ("regressor", "body")
 
 
@@ -29,7 +31,7 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
     Args:
       workdir: the folder of the run.
       config: if the folder has a checkpoint, it must equal the folder's config.json,
-        but may ask for more steps.
+        but may ask for more steps, another learning rate, or clipped gradients.
 
     Returns:
       The absolute path; config.json then holds `config`.
@@ -110,6 +112,8 @@ def _check_same_run(file: Path, now: Mapping[str, Any]) -> None:
     before = dict(_flatten(_read_json(file)))
     for key, old, new in differing_keys(before, now):
         if key == STEPS_KEY and old is not None and new > old:
+            continue
+        if key in CHANGEABLE_KEYS and old is not None and new is not None:
             continue
         action = "ask for more, not fewer" if key == STEPS_KEY else "use the old value"
         raise UserError(
