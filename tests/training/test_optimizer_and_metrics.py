@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -53,6 +54,17 @@ def test_clipping_bounds_what_adam_sees():
     _, after_big = optimizer.update(big, state)
     _, after_small = optimizer.update(small, state)
     np.testing.assert_allclose(after_big[1][0].mu, after_small[1][0].mu, rtol=1e-5)
+
+
+def test_clipping_changes_no_states_form():
+    """So that a checkpoint without it may be continued with it."""
+    states = [
+        build_optimizer(OptimizerSettings(**{**ADAM, "clip_norm": norm}), steps=5).init(
+            jnp.zeros(2)
+        )
+        for norm in (0.0, 1.0)
+    ]
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
 
 def test_schedule_warms_up_and_decays():

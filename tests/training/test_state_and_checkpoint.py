@@ -166,6 +166,7 @@ def config_of(**changes):
         {
             "training": {"steps": 10, "batch_size": 4},
             "data": {"datasets": (("coco", "a.npz", 0.5),)},
+            "optimizer": {"learning_rate": 0.1, "clip_norm": 0.0},
         }
     )
     config.update_from_flattened_dict(changes)
@@ -197,6 +198,16 @@ def test_a_run_may_ask_for_more_steps_only(tmp_path):
         open_run_folder(
             workdir, config_of(**{"training.batch_size": 8, "training.steps": 20})
         )
+
+
+def test_a_run_that_blew_up_may_go_on_more_carefully(tmp_path):
+    """What the message of a diverged run recommends is possible."""
+    workdir = str(tmp_path / "run")
+    folder = open_run_folder(workdir, config_of())
+    (folder / "checkpoints" / "5").mkdir()
+    now = {"optimizer.learning_rate": 0.01, "optimizer.clip_norm": 5.0}
+    open_run_folder(workdir, config_of(**now))
+    assert read_run_config(workdir).optimizer.clip_norm == 5
 
 
 def test_folder_errors(tmp_path):
