@@ -76,6 +76,9 @@ def base_config() -> ConfigDict:
         "alpha": "product",  # [S]
         "background": 0.0,  # [R]
         "cull_backfaces": False,  # [R]
+        "perspective_correct": False,  # [S]
+        "anti_aliasing": False,  # [R]
+        "pairs_at_once": 0,  # what suits the platform
     }
     config.objective = {
         "total": 60.0,  # [R]

@@ -45,7 +45,7 @@ class RasterSettings:
         not on the screen (SoftRas's way). Depth is always that of the plane in 3D.
       anti_aliasing: draw at twice the size and average each 2 × 2 pixels.
       pairs_at_once: pairs of face and 4 × 4-pixel tile that "tiled" holds at once:
-        bounds its memory and changes no result but for the order of sums. None: 4096 on
+        bounds its memory and changes no result but for the order of sums. 0: 4096 on
         CPUs, 65536 on GPUs and TPUs.
     """
 
@@ -63,7 +63,7 @@ class RasterSettings:
     cull_backfaces: bool = False
     perspective_correct: bool = False
     anti_aliasing: bool = False
-    pairs_at_once: int | None = None
+    pairs_at_once: int = 0
 
     def __post_init__(self) -> None:
         """Refuses values for which the equations have no meaning."""
@@ -86,8 +86,8 @@ class RasterSettings:
             raise ValueError("near and far must satisfy 0 < near < far")
         if not 1e-15 <= self.support < 0.5:
             raise ValueError("support must lie between 1e-15 and ½")
-        if self.pairs_at_once is not None and self.pairs_at_once < 1:
-            raise ValueError("pairs_at_once must be at least 1")
+        if self.pairs_at_once < 0:
+            raise ValueError("pairs_at_once must be 0 (the platform's) or more")
 
     @property
     def cutoff(self) -> float:

@@ -35,7 +35,7 @@ def nearest_face(
     keep: jax.Array,
     image_size: tuple[int, int],
     depth_range: tuple[float, float] | None = None,
-    chunk: int | None = None,
+    chunk: int = 0,
 ) -> jax.Array:
     """Index (N, H, W) int32 of the nearest face, −1 where there is none.
 
@@ -46,7 +46,7 @@ def nearest_face(
       keep: (N, F) faces that draw something.
       image_size: (H, W) in pixels.
       depth_range: least and largest depth in metres that count; all by default.
-      chunk: pairs of face and tile worked on at once.
+      chunk: pairs of face and tile worked on at once; 0 for the platform's number.
     """
     kernel = _nearest_kernel(image_size, depth_range, chunk)
     return kernel(jnp.moveaxis(corners, 0, -1), keep)
@@ -60,7 +60,7 @@ def _nearest_kernel(*static) -> Callable:
 def _nearest_face(
     image_size: tuple[int, int],
     depth_range: tuple[float, float] | None,
-    chunk: int | None,
+    chunk: int,
     corners: jax.Array,
     keep: jax.Array,
 ) -> jax.Array:

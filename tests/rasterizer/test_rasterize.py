@@ -352,7 +352,7 @@ def test_wrong_arguments_raise(change, message):
         {"distance": "manhattan"},
         {"color": "soft"},
         {"alpha": "max"},
-        {"pairs_at_once": 0},
+        {"pairs_at_once": -1},
     ],
 )
 def test_wrong_settings_raise(wrong):
