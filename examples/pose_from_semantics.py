@@ -5,8 +5,8 @@
 The target is a semantic image: for each pixel the probabilities of the 20 clothing
 labels, as a body in an unknown pose would show them. A body at rest is moved by
 gradient descent until its own semantic image is the same: the limbs find their place
-because left and right, arm and leg, shoe and face have channels of their own. Wide edges
-first, sharp ones later. Writes target, start and result side by side, and prints
+because left and right, arm and leg, shoe and face have channels of their own. Wide
+edges first, sharp ones later. Writes target, start and result side by side, and prints
 joint errors.
 
 One view cannot tell how far a limb points to the camera or away: the hidden pose keeps
