@@ -328,7 +328,7 @@ def _backward(
     widths = [9] * wanted.corners + [width] * wanted.attributes
     state = tuple(jnp.zeros((rows, w), dtype) for w in widths)
     made = _fold(scene, static, [shade, differentiate], consume, state)
-    made = [m.reshape(images, count, -1) for m in made]
+    made = [m.reshape(images, count, w) for m, w in zip(made, widths, strict=True)]
     none = jnp.zeros((images, count, 0), dtype)
     corners = made[0] if wanted.corners else none
     return corners, made[-1] if wanted.attributes else none

@@ -95,8 +95,9 @@ def test_the_wild_meshes_are_wild():
     assert 0.1 < share < 0.9
 
 
-# Shifts that no round number hits, so that no pixel centre lies on an edge.
-_ODD = np.array([0.00137, 0.00071, 0.0])
+# Shifts that no round number hits: no pixel centre lies on an edge, and no corner lies
+# exactly at the near end of the depth range.
+_ODD = np.array([0.00137, 0.00071, 0.00013])
 _COORDINATES = st.floats(-1.5, 1.5, width=32)
 _MESHES = hypothesis.extra.numpy.arrays(
     np.float64, (4, 3, 2), elements=_COORDINATES
@@ -125,7 +126,9 @@ def test_any_mesh_is_as_the_brute_force_has_it(option):
     settings = dataclasses.replace(settings_of(option), image_size=DSR.image_size)
     faces = np.arange(12, dtype=np.int32).reshape(4, 3)
 
-    @hypothesis.settings(max_examples=60, deadline=None, database=None)
+    @hypothesis.settings(
+        max_examples=60, deadline=None, database=None, derandomize=True
+    )
     @hypothesis.given(_MESHES)
     def check(mesh):
         hypothesis.assume(not _near_the_rule(mesh))
