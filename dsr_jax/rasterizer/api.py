@@ -183,7 +183,8 @@ def rasterize(
             alpha.reshape(*batch, *alpha.shape[1:]),
         )
 
-    return on_each_device(draw_batch, len(batch), vertices, faces, attributes)
+    batched = (True, False, attributes.ndim > 2)
+    return on_each_device(draw_batch, len(batch), batched, vertices, faces, attributes)
 
 
 def _draw(draw: Callable, vertices, faces, attributes, per_vertex, settings):

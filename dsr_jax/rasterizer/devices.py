@@ -1,47 +1,57 @@
 """Batches whose images lie on several devices: each device draws its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 
-def on_each_device(function: Callable, batch_axes: int, *arrays: jax.Array) -> Any:
+def on_each_device(
+    function: Callable, batch_axes: int, batched: Sequence[bool], *arrays: jax.Array
+) -> Any:
     """Calls function(*arrays) on every device for the images it holds.
 
     The loop over the pairs of face and tile runs over a whole batch; split by a
-    partitioner it would gather all images on all devices. Where the type of the first
-    array says how its leading axes are split (mesh axes of the type Explicit), the loop
-    is put under `jax.shard_map`. Otherwise, and inside a shard_map, it is called as is.
+    partitioner it would gather all images on all devices. Where the type of an array
+    says how its leading axes are split (mesh axes of the type Explicit), the loop is
+    put under `jax.shard_map`. Otherwise, and inside a shard_map, it is called as is.
 
     Args:
-      function: takes the arrays, returns arrays with the leading axes of the first.
-      batch_axes: number of leading axes of the first array.
-      arrays: the first decides; any other is either split like it, if it has the same
-        leading sizes and split, or the same on all devices.
+      function: takes the arrays, returns arrays with the leading axes of the batch.
+      batch_axes: number of these axes.
+      batched: which of the arrays have them; the first of those that is split decides,
+        and others are split alike. Arrays without them are the same on all devices.
+      arrays: the arguments.
     """
-    sharding = jax.typeof(arrays[0]).sharding
-    spec = tuple(sharding.spec)[:batch_axes]
-    names = set()
-    for entry in spec:
+    if batch_axes == 0:
+        return function(*arrays)
+    split = [
+        jax.typeof(array).sharding
+        for array, has_images in zip(arrays, batched, strict=True)
+        if has_images and _mesh_axes(array, batch_axes)
+    ]
+    if not split:
+        return function(*arrays)
+    mesh, images = split[0].mesh, PartitionSpec(*split[0].spec[:batch_axes])
+    specs = tuple(images if b else PartitionSpec() for b in batched)
+    arrays = tuple(
+        jax.sharding.reshard(array, NamedSharding(mesh, spec))
+        for array, spec in zip(arrays, specs, strict=True)
+    )
+    names = _mesh_axes(arrays[batched.index(True)], batch_axes)
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=specs, out_specs=images, axis_names=names
+    )(*arrays)
+
+
+def _mesh_axes(array: jax.Array, batch_axes: int) -> set[str]:
+    """The mesh axes over which the leading axes are split, by the array's type."""
+    names: set[str] = set()
+    for entry in tuple(jax.typeof(array).sharding.spec)[:batch_axes]:
         if entry is not None and entry is not PartitionSpec.UNCONSTRAINED:
             names |= {entry} if isinstance(entry, str) else set(entry)
-    if not names:
-        return function(*arrays)
-
-    def spec_of(array: jax.Array) -> PartitionSpec:
-        own = tuple(jax.typeof(array).sharding.spec)[:batch_axes]
-        split = any(entry is not None for entry in own)
-        return PartitionSpec(*spec) if split else PartitionSpec()
-
-    return jax.shard_map(
-        function,
-        mesh=sharding.mesh,
-        in_specs=tuple(spec_of(a) for a in arrays),
-        out_specs=PartitionSpec(*spec),
-        axis_names=names,
-    )(*arrays)
+    return names
 
 
 def varying_like(reference: jax.Array, tree: Any) -> Any:

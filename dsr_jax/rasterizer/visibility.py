@@ -58,7 +58,7 @@ def visible_faces(
     find = functools.partial(
         _visible_faces, image_size=size, cull_backfaces=cull_backfaces
     )
-    return on_each_device(find, vertices.ndim - 2, *arrays)
+    return on_each_device(find, vertices.ndim - 2, (True, False), *arrays)
 
 
 @functools.partial(jax.jit, static_argnames=("image_size", "cull_backfaces"))

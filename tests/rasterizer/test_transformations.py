@@ -219,6 +219,20 @@ def test_explicit_sharding_draws_on_each_device_its_own_images():
     np.testing.assert_array_equal(hit, alone.face)
 
 
+@pytest.mark.parametrize("split", ["vertices", "colors"])
+def test_explicit_sharding_of_one_argument_splits_the_other(split):
+    own = np.broadcast_to(COLORS, (4, *COLORS.shape)) * BATCH[:, :1, :1]
+    want = loss(jnp.asarray(BATCH), jnp.asarray(own))
+    with jax.set_mesh(mesh_of("Explicit")):
+        specs = {"vertices": PartitionSpec(), "colors": PartitionSpec()}
+        specs[split] = PartitionSpec("images")
+        vertices = jax.device_put(BATCH, specs["vertices"])
+        colors = jax.device_put(own, specs["colors"])
+        got = jax.jit(loss)(vertices, colors)
+    assert got.sharding.spec == PartitionSpec("images")
+    np.testing.assert_allclose(got, want, rtol=2e-5)
+
+
 def test_auto_sharding_gives_the_same():
     """Whatever the partitioner makes of it."""
     sharding = jax.sharding.NamedSharding(mesh_of("Auto"), PartitionSpec("images"))
