@@ -20,8 +20,16 @@ FACES_PER_PIXEL = 50
 def measure(load: Load) -> dict[str, dict[str, float]]:
     """Milliseconds of one image by every peer that is installed."""
     peers: dict[str, Callable] = {"pytorch3d": _pytorch3d, "deodr": _deodr}
+    if importlib.util.find_spec("soft_renderer") and _has_cuda():
+        peers["soft_renderer"] = _softras
     found = [name for name in peers if importlib.util.find_spec(name)]
     return {name: peers[name](load) for name in found}
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _median_ms(function: Callable[[], object], rounds: int) -> float:
@@ -90,6 +98,50 @@ def _pytorch3d(load: Load) -> dict[str, float]:
         "forward_ms": _median_ms(forward, rounds),
         "both_ms": _median_ms(both, rounds),
     }
+
+
+def _softras(load: Load) -> dict[str, float]:
+    """Its CUDA kernels, square images only: one render for each three channels."""
+    import torch
+    from soft_renderer.functional import soft_rasterize
+
+    faces = torch.tensor(mesh_of(load.mesh)[1], dtype=torch.int64, device="cuda")
+    vertices = torch.tensor(screen(load)[:1], device="cuda").requires_grad_()
+    renders = -(-load.channels // 3)
+    colors = [
+        torch.rand(1, vertices.shape[1], 3, device="cuda").requires_grad_()
+        for _ in range(renders)
+    ]
+    weights = torch.randn(renders, 4, *load.image_size, device="cuda")
+
+    def draw():
+        triangles = vertices[:, faces]
+        return [
+            soft_rasterize(
+                triangles,
+                color[:, faces],
+                load.image_size[0],
+                near=NEAR,
+                far=FAR,
+                sigma_val=SIGMA,
+                dist_eps=SUPPORT,
+                gamma_val=GAMMA,
+                texture_type="vertex",
+            )
+            for color in colors
+        ]
+
+    def forward():
+        with torch.no_grad():
+            draw()
+        torch.cuda.synchronize()
+
+    def both():
+        images = draw()
+        sum((i[0] * w).sum() for i, w in zip(images, weights, strict=True)).backward()
+        torch.cuda.synchronize()
+
+    return {"forward_ms": _median_ms(forward, 20), "both_ms": _median_ms(both, 20)}
 
 
 def _deodr(load: Load) -> dict[str, float]:
