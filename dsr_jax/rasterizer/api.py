@@ -215,6 +215,10 @@ def check_mesh(vertices: Array, faces: Array) -> None:
         raise ValueError(f"vertices must be (*batch, V, 3), not {vertices.shape}")
     if not jnp.issubdtype(vertices.dtype, jnp.floating):
         raise ValueError(f"vertices must be floating point, not {vertices.dtype}")
+    if jnp.dtype(vertices.dtype).itemsize < 4:
+        raise ValueError(
+            f"vertices are {vertices.dtype}, too coarse for pixels: make them float32"
+        )
     if faces.ndim != 2 or faces.shape[-1] != 3:
         raise ValueError(f"faces must be (F, 3), not {faces.shape}")
     if not jnp.issubdtype(faces.dtype, jnp.integer):

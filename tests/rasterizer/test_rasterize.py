@@ -320,6 +320,7 @@ def test_hard_distance_has_no_holes(float64):
         ({"vertex_attributes": np.zeros((9, 3, 2), np.float32)}, "have batch"),
         ({"vertices": np.zeros((3, 2), np.float32)}, "vertices must be"),
         ({"vertices": np.zeros((3, 3), np.int32)}, "floating point"),
+        ({"vertices": np.zeros((3, 3), np.float16)}, "make them float32"),
         ({"faces": np.zeros((1, 4), np.int32)}, "faces must be"),
         ({"faces": np.zeros((1, 3), np.float32)}, "integers"),
         (
