@@ -280,6 +280,24 @@ def test_forward_mode_and_second_derivatives(float64):
         jax.grad(lambda v: jnp.sum(jax.grad(single)(v) ** 2))(vertices)
 
 
+def test_jacobian_by_reverse_mode():
+    """All pixels' derivatives: vmap over the backward pass alone."""
+    settings = dataclasses.replace(SETTINGS, image_size=(5, 6), sigma=1e-2)
+
+    def alpha(vertices, implementation):
+        return rasterize(
+            vertices,
+            jnp.asarray(FACES),
+            settings,
+            vertex_attributes=COLORS,
+            implementation=implementation,
+        ).alpha
+
+    tiled, dense = (jax.jacrev(alpha)(BATCH[0], i) for i in ("tiled", "dense"))
+    assert tiled.shape == (5, 6, *VERTICES.shape)
+    np.testing.assert_allclose(tiled, dense, rtol=1e-3, atol=1e-4)
+
+
 def test_memory_is_bounded_by_the_setting():
     """Temporary memory falls with `pairs_at_once`; the image stays the same."""
     vertices = np.repeat(BATCH, 64, 0)
