@@ -32,19 +32,36 @@ from dsr_jax.semantics.prior import (
     save_prior,
 )
 from dsr_jax.semantics.prior_learning import accumulate_label_counts, prior_from_counts
-from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, Taxonomy, lookup_by_name
+from dsr_jax.semantics.taxonomy import (
+    ATR,
+    CIHP,
+    LIP,
+    NUM_LABELS,
+    PASCAL,
+    TAXONOMIES,
+    VOID,
+    Taxonomy,
+    label_lookup,
+    lookup_by_name,
+    taxonomy_by_name,
+)
 from dsr_jax.semantics.textures import group_prior, semantic_textures, visible_vertices
 
 __all__ = [
+    "ATR",
     "CIHP",
     "CLOTHING_4",
     "CLOTHING_4_RELEASED",
     "CLOTHING_8",
     "EMBEDDED_PRIORS",
     "GROUPINGS",
+    "LIP",
     "MINIMAL_CLOTHING_LABELS",
     "MINIMUM_LABEL_PIXELS",
     "NUM_LABELS",
+    "PASCAL",
+    "TAXONOMIES",
+    "VOID",
     "Grouping",
     "SemanticPrior",
     "Taxonomy",
@@ -57,6 +74,7 @@ __all__ = [
     "group_labels",
     "group_prior",
     "grouping_by_name",
+    "label_lookup",
     "load_prior",
     "lookup_by_name",
     "minimal_clothing_mask",
@@ -66,6 +84,7 @@ __all__ = [
     "read_label_map",
     "save_prior",
     "semantic_textures",
+    "taxonomy_by_name",
     "visible_vertices",
     "write_label_map",
 ]

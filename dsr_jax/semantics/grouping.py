@@ -127,5 +127,7 @@ def grouping_by_name(name: str) -> Grouping:
 def group_labels(
     labels: Integer[Array | np.ndarray, "*batch H W"], grouping: Grouping
 ) -> Int[Array, "*batch H W"]:
-    """The class of each pixel, int32."""
-    return jnp.asarray(grouping.lookup())[labels]
+    """The class of each pixel, int32; −1, of which no loss takes notice, for `VOID`."""
+    classes = np.full(256, -1, np.int32)
+    classes[: len(grouping.taxonomy.names)] = grouping.lookup()
+    return jnp.asarray(classes)[labels]

@@ -9,35 +9,42 @@ import numpy as np
 from dsr_jax.arrays import Array, Integer, UInt8
 from dsr_jax.errors import UserError
 from dsr_jax.files import read_bytes, write_bytes
+from dsr_jax.semantics.colours import has_colours_of, is_palette_of, labels_of_colours
 from dsr_jax.semantics.png import Png, PngError, decode_png
-from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS
+from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, VOID, Taxonomy, label_lookup
 
-# A colour counts as a label's if no channel is off by more than this. Colour management
-# rounds by a few units; the two closest colours of the palette are 34 apart, so that
-# the answer is unique. Interpolated borders lie far outside.
-COLOUR_TOLERANCE = 8
+# How `VOID` is painted: no label of any palette is near.
+_VOID_COLOUR = (224, 224, 224)
 
 
 def read_label_map(
-    path: str | Path, size: tuple[int, int] | None = None
+    path: str | Path,
+    size: tuple[int, int] | None = None,
+    taxonomy: Taxonomy = CIHP,
+    void: bool = False,
 ) -> UInt8[np.ndarray, "H W"]:
     """Reads CIHP labels from a PNG file, whose kind is decided by its content.
 
     - Grey, 8 bits (CIHP's own files), or the same value in R, G and B: label numbers.
-    - Colours (Graphonomy's output): the palette's label, see `COLOUR_TOLERANCE`.
-    - Palette: by colour if all colours of the palette are CIHP's, and else by index. An
-      index whose colour is its own label's reads the same either way.
+    - Colours (Graphonomy's output): the palette's label; slight damage by JPEG or by
+      resizing is repaired, see `colours.labels_of_colours`.
+    - Palette: by colour if all colours of the palette are the taxonomy's, and else by
+      index. An index whose colour is its own label's reads the same either way.
 
     Args:
       path: the file.
       size: (H, W) of the image that the labels belong to, checked if given.
+      taxonomy: what the file holds; other labels than CIHP's become CIHP's by
+        `label_lookup`, which may give `VOID`.
+      void: whether the value 255 is accepted in a file of label numbers, as `VOID`.
+        Off by default: a silhouette of 0 and 255 is no label map.
 
     Raises:
       UserError: the file is missing, truncated, not a PNG, not 8-bit, of another size,
-        or holds a label or a colour that CIHP does not have.
+        or holds a label or a colour that the taxonomy does not have.
     """
     try:
-        labels = _labels(decode_png(read_bytes(path, "label map")))
+        labels = _labels(decode_png(read_bytes(path, "label map")), taxonomy, void)
     except PngError as error:
         raise UserError(f"{path}: this label map {error}") from error
     if size is not None and labels.shape != tuple(size):
@@ -45,7 +52,7 @@ def read_label_map(
             f"{path}: this label map has {labels.shape[1]} x {labels.shape[0]} pixels "
             f"but its image has {size[1]} x {size[0]}: they must agree"
         )
-    return labels
+    return labels if taxonomy is CIHP else label_lookup(taxonomy)[labels]
 
 
 def write_label_map(
@@ -57,10 +64,11 @@ def write_label_map(
 
     Raises:
       UserError: the folder is missing or cannot be written to.
-      ValueError: a label outside 0 to 19.
+      ValueError: a label outside 0 to 19 that is not `VOID`; `VOID` in colours.
     """
     values = np.asarray(labels)
-    if values.min(initial=0) < 0 or values.max(initial=0) >= NUM_LABELS:
+    known = (values >= 0) & (values < NUM_LABELS)
+    if not (known if colour else known | (values == VOID)).all():
         raise ValueError(f"labels must be 0 to {NUM_LABELS - 1}")
     pixels = colour_label_map(values)[..., ::-1] if colour else values.astype(np.uint8)
     write_bytes(path, cv2.imencode(".png", pixels)[1].tobytes())
@@ -71,69 +79,53 @@ def flip_label_map(
 ) -> Integer[np.ndarray | Array, "*batch H W"]:
     """Mirrors left to right and swaps the sides: a left arm stays a left arm.
 
-    Keeps the kind of array (NumPy or JAX) and its dtype.
+    Keeps the kind of array (NumPy or JAX) and its dtype, and `VOID`.
     """
     array = np if isinstance(labels, np.ndarray) else jnp
-    return array.asarray(CIHP.flip, labels.dtype)[labels[..., ::-1]]
+    mirrored = labels[..., ::-1]
+    known = mirrored < NUM_LABELS
+    swapped = array.asarray(CIHP.flip, labels.dtype)[array.where(known, mirrored, 0)]
+    return array.where(known, swapped, mirrored)
 
 
 def colour_label_map(
     labels: Integer[np.ndarray | Array, "*batch H W"],
 ) -> UInt8[np.ndarray, "*batch H W 3"]:
-    """The picture of a label map in Graphonomy's colours, RGB."""
-    return CIHP.palette[np.asarray(labels)]
+    """The picture of a label map in Graphonomy's colours, RGB; `VOID` in light grey."""
+    table = np.full((256, 3), _VOID_COLOUR, np.uint8)
+    table[:NUM_LABELS] = CIHP.palette
+    return table[np.asarray(labels)]
 
 
-def _labels(png: Png) -> np.ndarray:
-    """CIHP labels of a decoded file."""
-    if png.palette is not None and not _is_cihp(png.palette):
-        return _checked(png.samples)
+def _labels(png: Png, taxonomy: Taxonomy, void: bool) -> np.ndarray:
+    """Labels of the taxonomy of a decoded file."""
     if png.palette is not None:
-        return _nearest_labels(png.palette)[0][png.samples]
+        if is_palette_of(png.palette, taxonomy):
+            return labels_of_colours(png.palette[png.samples], taxonomy)
+        return _checked(png.samples, taxonomy, void)
     if png.samples.ndim == 2:
-        return _checked(png.samples)
+        return _checked(png.samples, taxonomy, void)
     red, green, blue = np.moveaxis(png.samples, -1, 0)
     grey = np.array_equal(red, green) and np.array_equal(green, blue)
-    # A grey level below 20 is a number: no colour of the palette but black is so dark.
-    if grey and red.max() < NUM_LABELS:
-        return red.copy()
-    return _labels_of_colours(png.samples)
+    # A grey picture of numbers is not one of colours: of these, black alone is grey.
+    if grey and not has_colours_of(png.samples, taxonomy):
+        return _checked(red.copy(), taxonomy, void)
+    return labels_of_colours(png.samples, taxonomy)
 
 
-def _checked(indices: np.ndarray) -> np.ndarray:
-    worst = int(indices.max())
-    if worst >= NUM_LABELS:
+def _checked(
+    indices: UInt8[np.ndarray, "H W"], taxonomy: Taxonomy, void: bool
+) -> UInt8[np.ndarray, "H W"]:
+    last = len(taxonomy.names) - 1
+    numbers = indices[indices != VOID] if void else indices
+    worst = int(numbers.max(initial=0))
+    if worst > last:
         raise PngError(
-            f"has the value {worst}, but CIHP's labels are 0 to {NUM_LABELS - 1}; "
-            "map other labels by name first"
+            f"has the value {worst}, but {taxonomy.name}'s labels are 0 to {last}; "
+            "name the taxonomy that it is in, or map it by name first"
+        )
+    if void and VOID in indices and not numbers.any():
+        raise PngError(
+            "has no label but 0 and 255: it is a silhouette, not a label map"
         )
     return indices
-
-
-def _is_cihp(palette: np.ndarray) -> bool:
-    return bool(_nearest_labels(palette)[1].max() <= COLOUR_TOLERANCE)
-
-
-def _labels_of_colours(pixels: np.ndarray) -> np.ndarray:
-    codes = pixels.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    distinct, inverse = np.unique(codes, return_inverse=True)
-    shifts = np.array([16, 8, 0], np.uint32)
-    colours = (distinct[:, None] >> shifts & 255).astype(np.uint8)
-    labels, distance = _nearest_labels(colours)
-    wrong = distance > COLOUR_TOLERANCE
-    if wrong.any():
-        count = int(np.isin(codes, distinct[wrong]).sum())
-        example = tuple(int(value) for value in colours[wrong][0])
-        raise PngError(
-            f"has {count} of {codes.size} pixels in colours of no label, such as RGB "
-            f"{example}; resize label maps with nearest neighbour, and map other "
-            "palettes by name first"
-        )
-    return labels[inverse].reshape(codes.shape)
-
-
-def _nearest_labels(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The label of the nearest colour, and its largest difference in a channel."""
-    difference = colours[:, None].astype(np.int16) - CIHP.palette.astype(np.int16)
-    distance = np.abs(difference).max(-1)
-    return distance.argmin(-1).astype(np.uint8), distance.min(-1)

@@ -8,10 +8,14 @@ from dsr_jax.semantics import (
     CLOTHING_4_RELEASED,
     CLOTHING_8,
     GROUPINGS,
+    TAXONOMIES,
+    VOID,
     Grouping,
     group_labels,
     grouping_by_name,
+    label_lookup,
     lookup_by_name,
+    taxonomy_by_name,
 )
 
 # The palette of Graphonomy's colour output, number by number.
@@ -104,3 +108,41 @@ def test_groupings_are_found_by_name_and_must_be_complete():
         grouping_by_name("clothing-4")
     with pytest.raises(ValueError, match="exactly once"):
         Grouping("partial", ("a", "b"), (("background",), ("face", "hat")))
+
+
+def test_void_is_of_no_class():
+    classes = np.asarray(group_labels(np.array([[VOID, 5, 200]], np.uint8), CLOTHING_4))
+    np.testing.assert_array_equal(classes, [[-1, 2, -1]])
+
+
+@pytest.mark.parametrize("source", TAXONOMIES.values(), ids=TAXONOMIES)
+@pytest.mark.parametrize(
+    "target", [CIHP, *map(TAXONOMIES.get, ("lip", "atr", "pascal"))]
+)
+def test_every_label_has_a_documented_counterpart(source, target):
+    try:
+        table = label_lookup(source, target)
+    except UserError:
+        # Nothing relates LIP, ATR and Pascal but CIHP.
+        assert CIHP not in (source, target)
+        return
+    for number, name in enumerate(source.names):
+        assert table[number] == VOID or table[number] < len(target.names)
+        if name in target.names:
+            assert target.names[table[number]] == name
+    assert (table[len(source.names) :] == VOID).all()
+
+
+def test_what_stands_in_keeps_its_side_and_its_class():
+    atr, lip, pascal = (TAXONOMIES[name] for name in ("atr", "lip", "pascal"))
+    assert label_lookup(atr)[atr.index("bag")] == VOID
+    assert label_lookup(lip)[lip.index("jumpsuits")] == CIHP.index("dress")
+    assert label_lookup(pascal)[pascal.index("torso")] == CIHP.index("upper-clothes")
+    assert atr.names[atr.flip[atr.index("left-leg")]] == "right-leg"
+    np.testing.assert_array_equal(pascal.flip, np.arange(7))
+
+
+def test_unknown_taxonomies_are_named():
+    assert taxonomy_by_name("ATR") is TAXONOMIES["atr"]
+    with pytest.raises(UserError, match="did you mean 'cihp'"):
+        taxonomy_by_name("cih")
