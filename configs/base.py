@@ -56,6 +56,8 @@ def base_config() -> ConfigDict:
     config.semantics = {
         "prior": "free",
         "visible_only": False,  # [R]; the paper says True
+        "texture": "prior",  # [P], [R]
+        "most_likely": False,  # [P]: True is its baseline DSR-MVP
     }
     config.regressor = {
         "backbone": "resnet50",  # [F]
@@ -89,10 +91,14 @@ def base_config() -> ConfigDict:
         "camera": 1.0,  # [R], [F]
         "dsr_mc": 0.1,  # [R]'s configuration
         "dsr_c": 0.1,  # [R]'s configuration
+        "dsr_fb": 0.0,  # a baseline of [P]
         "openpose_weight": 0.0,  # [R]
         "annotated_weight": 1.0,  # [R]
         "dsr_mc_metric": "soft_iou",  # [P], and [R]'s configuration
         "dsr_c_mode": "softmax",  # [P], [R]
+        "inside_plausible": 1.0,
+        "inside_tolerance": 0,
+        "dsr_fb_metric": "soft_iou",
         "class_weighting": True,  # [R]
         "dsr_start_step": 10_000,  # [P]
         "grouping": "clothing_4",  # [P], with torso-skin among minimal clothing

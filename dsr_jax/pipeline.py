@@ -14,10 +14,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from dsr_jax.arrays import Array, Bool, Float, UInt8
+from dsr_jax.arrays import Array, Bool, Float, Integer, UInt8
 from dsr_jax.body import BodyMesh, BodyModel, BodyParams, body_joints, pose_body
 from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data import Batch
+from dsr_jax.errors import nearest
 from dsr_jax.losses import (
     ObjectiveSettings,
     Term,
@@ -31,10 +32,13 @@ from dsr_jax.regressor import Prediction, normalize_image
 from dsr_jax.semantics import (
     SemanticPrior,
     grouping_by_name,
+    image_posterior,
     minimal_clothing_validity,
     semantic_textures,
     visible_vertices,
 )
+
+TEXTURES = ("prior", "posterior")
 
 # Pixels at least across the image in which `visible_only` looks for what is seen: in a
 # crop of 64 px, most faces of a body's front cover no pixel centre.
@@ -61,6 +65,14 @@ class PipelineSettings:
     visible_only: bool
     """Paint only vertices that the camera sees, as the DSR paper says; its released
     code paints all, and lets gamma blend hidden layers."""
+    texture: str = "prior"
+    """One of `TEXTURES`: what people wear in general, or what this one does, see
+    `image_posterior`."""
+
+    def __post_init__(self):
+        if self.texture not in TEXTURES:
+            known = nearest(self.texture, TEXTURES)
+            raise ValueError(f"texture '{self.texture}' is unknown: {known}")
 
 
 @typing.no_type_check  # JAX rebuilds it with leaves that are not arrays.
@@ -106,6 +118,7 @@ def render_semantics(
     vertices_ndc: Float[Array, "B V 3"],
     valid: Bool[Array, "B 5"],
     settings: PipelineSettings,
+    labels: Integer[Array, "B H W"] | None = None,
 ) -> Raster:
     """Screen-space vertices → one raster: channel 0 for DSR-MC, the others for DSR-C.
 
@@ -114,9 +127,13 @@ def render_semantics(
       vertices_ndc: x right, y up, camera depth.
       valid: which of the five minimal-clothing labels channel 0 unites, per example.
       settings: how to draw.
+      labels: of the image; needed by the texture "posterior".
     """
     grouping = grouping_by_name(settings.objective.grouping)
-    textures = semantic_textures(scene.prior, valid, grouping)
+    posterior = None
+    if settings.texture == "posterior" and labels is not None:
+        posterior = image_posterior(scene.prior, vertices_ndc, scene.body.faces, labels)
+    textures = semantic_textures(scene.prior, valid, grouping, posterior)
     if settings.visible_only:
         textures = textures * _visibility(scene, vertices_ndc, settings)[..., None]
     per_vertex = scene.prior.per == "vertex"
@@ -139,7 +156,7 @@ def compare_semantics(
     """Screen-space vertices → semantic raster → the DSR terms, example by example."""
     labels = jnp.asarray(batch.labels)
     valid = minimal_clothing_validity(labels)
-    raster = render_semantics(scene, vertices_ndc, valid, settings)
+    raster = render_semantics(scene, vertices_ndc, valid, settings, labels)
     with jax.named_scope("dsr_terms"):
         return dsr_terms(
             raster.attributes,

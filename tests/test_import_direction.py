@@ -21,6 +21,7 @@ TOP = ALLOWED["pipeline"] | {"pipeline"}
 ALLOWED["evaluation"] = TOP
 ALLOWED["visualization"] = TOP
 ALLOWED["training"] = TOP | {"evaluation", "visualization"}
+ALLOWED["fitting"] = ALLOWED["training"] | {"training"}
 
 
 def modules():

@@ -157,6 +157,7 @@ def test_gradient_of_the_other_losses(float64):
         grouping="clothing_8",
         class_weighting=False,
         openpose_weight=0.5,
+        dsr_fb=0.5,
     )
     prediction, batch = make_people()
     point = prediction.pose, prediction.betas, prediction.camera

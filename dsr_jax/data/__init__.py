@@ -24,6 +24,7 @@ from dsr_jax.data.person_box import (
     centred_box,
     read_bbox,
     read_openpose_boxes,
+    read_openpose_people,
 )
 from dsr_jax.data.photos import Photo, find_photos
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz, write_spin_npz
@@ -49,6 +50,7 @@ __all__ = [
     "read_bbox",
     "read_image",
     "read_openpose_boxes",
+    "read_openpose_people",
     "read_spin_npz",
     "scale_channels",
     "training_batches",

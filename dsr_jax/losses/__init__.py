@@ -1,11 +1,13 @@
-"""Losses: joints, body parameters, and the two terms of semantic rendering."""
+"""Losses: joints, body parameters, and the terms of semantic rendering."""
 
 from dsr_jax.losses.dsr_c import (
     calibrated_nll_loss,
     clothing_nll_loss,
     clothing_validity,
     composite_probabilities,
+    inside_nll_loss,
     sample_class_weights,
+    tolerant_classes,
 )
 from dsr_jax.losses.dsr_mc import (
     minimal_clothing_loss,
@@ -27,6 +29,7 @@ from dsr_jax.losses.objective import (
     weighted_sum,
 )
 from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
+from dsr_jax.losses.silhouette import person_mask, person_validity, silhouette_loss
 
 __all__ = [
     "ObjectiveSettings",
@@ -39,15 +42,20 @@ __all__ = [
     "composite_probabilities",
     "dsr_terms",
     "inactive_dsr_terms",
+    "inside_nll_loss",
     "joint_3d_loss",
     "joint_3d_validity",
     "keypoint_2d_loss",
     "keypoint_weights",
     "minimal_clothing_loss",
+    "person_mask",
+    "person_validity",
     "pose_loss",
     "sample_class_weights",
+    "silhouette_loss",
     "soft_distance_loss",
     "soft_iou_loss",
     "standard_terms",
+    "tolerant_classes",
     "weighted_sum",
 ]

@@ -8,7 +8,7 @@ from dsr_jax.arrays import Array, Bool, Float, Integer
 from dsr_jax.numerics import masked_mean, safe_divide
 from dsr_jax.semantics import class_counts, minimum_pixels
 
-MODES = ("softmax", "calibrated")
+MODES = ("softmax", "calibrated", "inside")
 
 # A pixel whose true class has less probability than this counts as one that has this,
 # without a derivative: 9.2 nats at most, so that no pixel outvotes the image.
@@ -69,6 +69,49 @@ def calibrated_nll_loss(
     return _weighted_mean(surprise, labels, class_weights)
 
 
+@jax.named_scope("inside_nll_loss")
+def inside_nll_loss(
+    rendered: Float[Array, "*batch H W C"],
+    alpha: Float[Array, "*batch H W"],
+    labels: Integer[Array, "*batch H W"],
+    class_weights: Float[Array, "..."] | None = None,
+    plausible: float = 1.0,
+) -> Float[Array, "*batch"]:
+    """Mean over pixels of alpha times −log of the label's probability on the body.
+
+    The paper's words taken literally: what the body covers must be of the right class,
+    and what it leaves uncovered costs nothing. With q = rendered / Σ rendered, the
+    class given that the pixel is covered,
+
+        Σ w·alpha·max(0, log plausible − log q_label) / Σ w  over the pixels.
+
+    The denominator does not depend on the body, so that nothing is gained by covering
+    more, or less, of what already fits. With `plausible` = 1 this is the negative
+    log-likelihood, whose cost of the prior's own uncertainty rewards a thinner body;
+    below 1, a pixel costs nothing where its label is at least that likely.
+
+    Args:
+      rendered: as for `calibrated_nll_loss`.
+      alpha: as for `calibrated_nll_loss`.
+      labels: as for `clothing_nll_loss`; on pixels of the background, class 0, the
+        body has next to no probability, and pays.
+      class_weights: as for `clothing_nll_loss`.
+      plausible: in (`PROBABILITY_FLOOR`, 1].
+
+    Returns:
+      As `clothing_nll_loss`; probabilities below `PROBABILITY_FLOOR` count as that.
+    """
+    total = jnp.sum(rendered, -1, keepdims=True)
+    given = safe_divide(rendered, jnp.broadcast_to(total, rendered.shape))
+    clipped = (given < PROBABILITY_FLOOR) | (given > plausible)
+    inner = jnp.where(clipped, plausible, given)
+    floor = jnp.where(given < PROBABILITY_FLOOR, PROBABILITY_FLOOR / plausible, 1)
+    surprise = -jnp.log(inner / plausible) - jnp.log(floor)
+    # Beyond `far` a face covers without a colour, and says nothing.
+    coverage = jnp.where(total > 0, alpha[..., None], 0)
+    return _weighted_mean(coverage * surprise, labels, class_weights)
+
+
 def composite_probabilities(
     rendered: Float[Array, "*batch H W C"], alpha: Float[Array, "*batch H W"]
 ) -> Float[Array, "*batch H W C"]:
@@ -83,6 +126,28 @@ def composite_probabilities(
     is_background = jnp.arange(rendered.shape[-1]) == 0
     is_background = is_background.reshape((1,) * alpha.ndim + (-1,))
     return coverage * body + jnp.where(is_background, elsewhere, 0)
+
+
+def tolerant_classes(
+    classes: Integer[Array, "*batch H W"], tolerance: int
+) -> Integer[Array, "*batch H W"]:
+    """Background pixels within `tolerance` pixels of any other class become −1.
+
+    The distance is the larger one of rows and columns; −1 counts in no loss.
+    """
+    if tolerance == 0:
+        return classes
+    side = 2 * tolerance + 1
+    window = (1,) * (classes.ndim - 2) + (side, side)
+    near = jax.lax.reduce_window(
+        (classes != 0).astype(jnp.int32),
+        0,
+        jax.lax.max,
+        window,
+        (1,) * classes.ndim,
+        "SAME",
+    )
+    return jnp.where((classes == 0) & (near > 0), -1, classes)
 
 
 def sample_class_weights(

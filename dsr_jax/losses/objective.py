@@ -14,10 +14,13 @@ from dsr_jax.data import Batch
 from dsr_jax.errors import nearest
 from dsr_jax.losses.dsr_c import (
     MODES,
+    PROBABILITY_FLOOR,
     calibrated_nll_loss,
     clothing_nll_loss,
     clothing_validity,
+    inside_nll_loss,
     sample_class_weights,
+    tolerant_classes,
 )
 from dsr_jax.losses.dsr_mc import METRICS, minimal_clothing_loss
 from dsr_jax.losses.keypoint import (
@@ -27,6 +30,12 @@ from dsr_jax.losses.keypoint import (
     keypoint_weights,
 )
 from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
+from dsr_jax.losses.silhouette import (
+    SILHOUETTE_METRICS,
+    person_mask,
+    person_validity,
+    silhouette_loss,
+)
 from dsr_jax.numerics import masked_mean
 from dsr_jax.regressor import Prediction
 from dsr_jax.semantics import (
@@ -37,7 +46,7 @@ from dsr_jax.semantics import (
 )
 
 _STANDARD = ("keypoints_2d", "joints_3d", "pose", "betas", "camera")
-_DSR = ("dsr_mc", "dsr_c")
+_DSR = ("dsr_mc", "dsr_c", "dsr_fb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +61,8 @@ class ObjectiveSettings:
     camera: float = 1.0
     dsr_mc: float = 0.1
     dsr_c: float = 0.1
+    dsr_fb: float = 0.0
+    """The full-body silhouette, the paper's baseline without clothing."""
     openpose_weight: float = 0.0
     """Of the first 25 of the 49 keypoints, inside `keypoints_2d`."""
     annotated_weight: float = 1.0
@@ -59,7 +70,15 @@ class ObjectiveSettings:
     dsr_mc_metric: str = "soft_iou"
     """ "soft_iou" or "soft_distance"."""
     dsr_c_mode: str = "softmax"
-    """ "softmax" (the paper) or "calibrated"."""
+    """ "softmax" (the paper), "calibrated" or "inside"."""
+    inside_plausible: float = 1.0
+    """Of the mode "inside": the probability from which on a label costs nothing."""
+    inside_tolerance: int = 0
+    """Of the mode "inside": pixels around the person in which the body may be for
+    nothing. A soft edge that lies on the person's outline covers a bit of the other
+    side, and would be pushed inwards."""
+    dsr_fb_metric: str = "soft_iou"
+    """ "soft_iou", "soft_distance" or "cross_entropy"."""
     class_weighting: bool = True
     """Whether DSR-C weighs each example's classes by `sample_class_weights`."""
     dsr_start_step: int = 10_000
@@ -71,6 +90,7 @@ class ObjectiveSettings:
         for key, known in (
             ("dsr_mc_metric", METRICS),
             ("dsr_c_mode", MODES),
+            ("dsr_fb_metric", SILHOUETTE_METRICS),
             ("grouping", GROUPINGS),
         ):
             value = getattr(self, key)
@@ -79,6 +99,15 @@ class ObjectiveSettings:
         for key in ("total", *_STANDARD, *_DSR, "openpose_weight", "annotated_weight"):
             if not getattr(self, key) >= 0:
                 raise ValueError(f"{key} is {getattr(self, key)}: use 0 or more")
+        if self.inside_tolerance < 0:
+            raise ValueError(
+                f"inside_tolerance is {self.inside_tolerance}: use 0 or more pixels"
+            )
+        if not PROBABILITY_FLOOR < self.inside_plausible <= 1:
+            raise ValueError(
+                f"inside_plausible is {self.inside_plausible}: use a probability above "
+                f"{PROBABILITY_FLOOR}, 1 at most"
+            )
 
 
 class Term(NamedTuple):
@@ -133,7 +162,7 @@ def dsr_terms(
     has_labels: Float[Array, "B"],
     settings: ObjectiveSettings,
 ) -> dict[str, Term]:
-    """DSR-MC and DSR-C from one render of `dsr_jax.semantics.semantic_textures`.
+    """DSR-MC, DSR-C and DSR-FB from one render of the semantic textures.
 
     Args:
       attributes: the render, K = 1 + C channels: the first for DSR-MC, the rest for
@@ -145,22 +174,72 @@ def dsr_terms(
 
     Returns:
       DSR-MC is valid where a minimal-clothing label counts, DSR-C where a class other
-      than the background does.
+      than the background does, DSR-FB where the person does. A term of weight 0 is not
+      computed, and valid for no example.
     """
+    compare = {"dsr_mc": _minimal_term, "dsr_c": _clothing_term, "dsr_fb": _body_term}
+    off = inactive_dsr_terms(has_labels.astype(attributes.dtype))
+    return {
+        name: term(attributes, alpha, labels, has_labels, settings)
+        if getattr(settings, name) > 0
+        else off[name]
+        for name, term in compare.items()
+    }
+
+
+def _minimal_term(
+    attributes: Array,
+    alpha: Array,
+    labels: Array,
+    has_labels: Array,
+    settings: ObjectiveSettings,
+) -> Term:
     counting = minimal_clothing_validity(labels)
     mask = minimal_clothing_mask(labels, counting).astype(attributes.dtype)
-    tight = minimal_clothing_loss(attributes[..., 0], mask, settings.dsr_mc_metric)
+    values = minimal_clothing_loss(attributes[..., 0], mask, settings.dsr_mc_metric)
+    return _term(values, has_labels * jnp.any(counting, -1))
+
+
+def _clothing_term(
+    attributes: Array,
+    alpha: Array,
+    labels: Array,
+    has_labels: Array,
+    settings: ObjectiveSettings,
+) -> Term:
     grouping = GROUPINGS[settings.grouping]
     classes = group_labels(labels, grouping)
     num_classes = len(grouping.names)
     weights = None
     if settings.class_weighting:
         weights = sample_class_weights(classes, num_classes).astype(attributes.dtype)
-    inside = _clothing_loss(attributes[..., 1:], alpha, classes, weights, settings)
-    return {
-        "dsr_mc": _term(tight, has_labels * jnp.any(counting, -1)),
-        "dsr_c": _term(inside, has_labels * clothing_validity(classes, num_classes)),
-    }
+    rendered = attributes[..., 1:]
+    validity = clothing_validity(classes, num_classes)
+    if settings.dsr_c_mode == "softmax":
+        values = clothing_nll_loss(rendered, classes, weights)
+    elif settings.dsr_c_mode == "calibrated":
+        values = calibrated_nll_loss(rendered, alpha, classes, weights)
+    else:
+        values = inside_nll_loss(
+            rendered,
+            alpha,
+            tolerant_classes(classes, settings.inside_tolerance),
+            weights,
+            settings.inside_plausible,
+        )
+    return _term(values, has_labels * validity)
+
+
+def _body_term(
+    attributes: Array,
+    alpha: Array,
+    labels: Array,
+    has_labels: Array,
+    settings: ObjectiveSettings,
+) -> Term:
+    mask = person_mask(labels).astype(alpha.dtype)
+    values = silhouette_loss(alpha, mask, settings.dsr_fb_metric)
+    return _term(values, has_labels * person_validity(labels))
 
 
 def inactive_dsr_terms(like: Float[Array, "B ..."]) -> dict[str, Term]:
@@ -180,18 +259,6 @@ def weighted_sum(
     weighted = [getattr(settings, name) * mean for name, mean in metrics.items()]
     loss = settings.total * jnp.sum(jnp.stack(weighted))
     return loss, {**metrics, "loss": loss}
-
-
-def _clothing_loss(
-    rendered: Array,
-    alpha: Array,
-    classes: Array,
-    weights: Array | None,
-    settings: ObjectiveSettings,
-) -> Array:
-    if settings.dsr_c_mode == "softmax":
-        return clothing_nll_loss(rendered, classes, weights)
-    return calibrated_nll_loss(rendered, alpha, classes, weights)
 
 
 def _term(values: Array, where: Float[Array, "B"] | Bool[Array, "B"]) -> Term:

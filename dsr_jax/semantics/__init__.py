@@ -25,6 +25,7 @@ from dsr_jax.semantics.label_map import (
     read_label_map,
     write_label_map,
 )
+from dsr_jax.semantics.posterior import image_posterior
 from dsr_jax.semantics.prior import (
     EMBEDDED_PRIORS,
     SemanticPrior,
@@ -45,7 +46,12 @@ from dsr_jax.semantics.taxonomy import (
     lookup_by_name,
     taxonomy_by_name,
 )
-from dsr_jax.semantics.textures import group_prior, semantic_textures, visible_vertices
+from dsr_jax.semantics.textures import (
+    group_prior,
+    most_likely,
+    semantic_textures,
+    visible_vertices,
+)
 
 __all__ = [
     "ATR",
@@ -74,12 +80,14 @@ __all__ = [
     "group_labels",
     "group_prior",
     "grouping_by_name",
+    "image_posterior",
     "label_lookup",
     "load_prior",
     "lookup_by_name",
     "minimal_clothing_mask",
     "minimal_clothing_validity",
     "minimum_pixels",
+    "most_likely",
     "prior_from_counts",
     "read_label_map",
     "save_prior",

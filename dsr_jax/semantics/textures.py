@@ -4,6 +4,8 @@ Rendering is linear in the attributes, so that classes are summed on the mesh, o
 and one pass over the mesh serves every loss.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,14 +19,33 @@ from dsr_jax.semantics.taxonomy import CIHP
 
 def group_prior(prior: SemanticPrior, grouping: Grouping) -> Float[Array, "N C"]:
     """The probability of each class: the sum over its labels."""
-    matrix = jnp.asarray(grouping.matrix(), prior.probabilities.dtype)
+    return _group(prior.probabilities, grouping)
+
+
+def _group(probabilities: Array, grouping: Grouping) -> Array:
+    matrix = jnp.asarray(grouping.matrix(), probabilities.dtype)
     # Probabilities, not metres; but TF32 would round each to three digits.
-    return jnp.matmul(prior.probabilities, matrix, precision=jax.lax.Precision.HIGHEST)
+    return jnp.matmul(probabilities, matrix, precision=jax.lax.Precision.HIGHEST)
+
+
+def most_likely(prior: SemanticPrior) -> SemanticPrior:
+    """The prior in which every place shows its most likely label for certain.
+
+    What somebody who paints labels on the body by hand would do, DSR §5.1 "MVP". A
+    place that the prior holds nothing for stays empty.
+    """
+    known = jnp.any(prior.probabilities > 0, -1, keepdims=True)
+    best = jnp.argmax(prior.probabilities, -1)
+    certain = jax.nn.one_hot(best, prior.probabilities.shape[-1])
+    return dataclasses.replace(prior, probabilities=jnp.where(known, certain, 0))
 
 
 @jax.named_scope("semantic_textures")
 def semantic_textures(
-    prior: SemanticPrior, valid: Bool[Array, "B 5"], grouping: Grouping
+    prior: SemanticPrior,
+    valid: Bool[Array, "B 5"],
+    grouping: Grouping,
+    posterior: Float[Array, "B N L"] | None = None,
 ) -> Float[Array, "B N K"]:
     """Channel 0 for DSR-MC, channels 1 to C for DSR-C.
 
@@ -32,21 +53,26 @@ def semantic_textures(
       prior: N rows, of vertices or faces.
       valid: which of `MINIMAL_CLOTHING_LABELS` count, for each example.
       grouping: the C classes of DSR-C.
+      posterior: each example's own probabilities instead of the prior's; see
+        `image_posterior`.
 
     Returns:
       K = 1 + C channels. Channel 0: the probability of any minimal-clothing label
       that counts, so that the render has what the target mask has. Channels 1 to C:
-      `group_prior`.
+      the probability of each class.
     """
-    chosen = np.array([CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS])
-    minimal = prior.probabilities[:, chosen]
-    weights = valid.astype(minimal.dtype)
-    tight = jnp.einsum(
-        "nk,bk->bn", minimal, weights, precision=jax.lax.Precision.HIGHEST
+    probabilities = prior.probabilities if posterior is None else posterior
+    probabilities = jnp.broadcast_to(
+        probabilities, (valid.shape[0], *probabilities.shape[-2:])
     )
-    classes = group_prior(prior, grouping)
-    classes = jnp.broadcast_to(classes, (valid.shape[0], *classes.shape))
-    return jnp.concatenate([tight[..., None], classes], -1)
+    chosen = np.array([CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS])
+    tight = jnp.einsum(
+        "bnk,bk->bn",
+        probabilities[..., chosen],
+        valid.astype(probabilities.dtype),
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    return jnp.concatenate([tight[..., None], _group(probabilities, grouping)], -1)
 
 
 def visible_vertices(

@@ -19,10 +19,10 @@ from dsr_jax.regressor import (
     default_mean_parameters,
     load_mean_parameters,
 )
-from dsr_jax.semantics import load_prior
+from dsr_jax.semantics import load_prior, most_likely
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
-from dsr_jax.training.settings import BodySettings, RunSettings
+from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
 from dsr_jax.training.state import TrainState, split_regressor
 
 
@@ -45,10 +45,15 @@ def load_scene(settings: RunSettings) -> Scene:
     Raises:
       UserError: a file is missing or damaged, or the prior is of another body.
     """
-    body = load_configured_body(settings.body)
-    prior = load_prior(settings.semantics.prior)
-    prior.check_body(body.template.shape[0], body.faces.shape[0])
-    return Scene(body, prior)
+    return load_configured_scene(settings.body, settings.semantics)
+
+
+def load_configured_scene(body: BodySettings, semantics: SemanticsSettings) -> Scene:
+    """Body and prior of two sections of a config; raises as `load_scene`."""
+    model = load_configured_body(body)
+    prior = load_prior(semantics.prior)
+    prior.check_body(model.template.shape[0], model.faces.shape[0])
+    return Scene(model, most_likely(prior) if semantics.most_likely else prior)
 
 
 def configured_mean(settings: RunSettings) -> MeanParameters:

@@ -9,7 +9,7 @@ from dsr_jax.data import AugmentationSettings
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.losses import ObjectiveSettings
-from dsr_jax.pipeline import PipelineSettings
+from dsr_jax.pipeline import TEXTURES, PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
 from dsr_jax.regressor import RegressorSettings
 from dsr_jax.settings import settings_from_config
@@ -46,6 +46,17 @@ class SemanticsSettings:
     """"free", "free-lite", or a .npz or .npy file."""
     visible_only: bool
     """Paint only what the camera sees."""
+    texture: str
+    """"prior": what people wear in general; "posterior": what the image shows that
+    this one wears, see `dsr_jax.semantics.image_posterior`."""
+    most_likely: bool
+    """Paint every place with its most likely label alone (the paper's DSR-MVP)."""
+
+    def __post_init__(self) -> None:
+        if self.texture not in TEXTURES:
+            raise ValueError(
+                f"texture is {self.texture!r}: {nearest(self.texture, TEXTURES)}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +209,7 @@ class RunSettings:
                     RasterSettings, config, "rasterizer", image_size=(size, size)
                 ),
                 visible_only=semantics.visible_only,
+                texture=semantics.texture,
             ),
             optimizer=_read(OptimizerSettings, config, "optimizer"),
             evaluation=_read(EvaluationSettings, config, "evaluation"),

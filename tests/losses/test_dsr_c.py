@@ -9,7 +9,9 @@ from dsr_jax.losses import (
     clothing_nll_loss,
     clothing_validity,
     composite_probabilities,
+    inside_nll_loss,
     sample_class_weights,
+    tolerant_classes,
 )
 
 FLOOR = 1e-4
@@ -48,6 +50,12 @@ def calibrated_surprise(rendered, alpha):
     return -np.log(np.maximum(p, FLOOR))
 
 
+def inside_surprise(rendered, alpha, plausible):
+    given = rendered / rendered.sum(-1, keepdims=True)
+    cost = np.log(plausible) - np.log(np.maximum(given, FLOOR))
+    return alpha[..., None] * np.maximum(cost, 0)
+
+
 def test_nll_is_a_weighted_cross_entropy(float64):
     rendered, _, labels, weights = scene()
     loss = jax.jit(clothing_nll_loss)(
@@ -75,7 +83,46 @@ def test_calibrated_is_the_nll_of_the_composite(float64):
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("loss_name", ["softmax", "calibrated"])
+@pytest.mark.parametrize("plausible", [1.0, 0.3])
+def test_inside_asks_the_covered_pixels_only(float64, plausible):
+    rendered, alpha, labels, weights = scene()
+    rendered[0, 0, 0] = [0, 1, 0, 0]  # some labels are impossible there
+    loss = jax.jit(lambda *given: inside_nll_loss(*given, plausible))(
+        *(jnp.asarray(a) for a in (rendered, alpha, labels, weights))
+    )
+    surprise = inside_surprise(rendered, alpha, plausible)
+    np.testing.assert_allclose(loss, weighted(surprise, labels, weights), rtol=1e-12)
+    assert (loss > 0).all()
+
+
+def test_a_body_inside_its_clothes_costs_nothing_and_is_left_alone():
+    """A thin body of the right class, whatever of the clothing it leaves uncovered."""
+    labels = np.zeros((1, 6, 8), np.int32)
+    labels[:, 1:5, 1:7] = 2
+    alpha = np.zeros((1, 6, 8), np.float32)
+    alpha[:, 2:4, 2:5] = 0.7
+    rendered = alpha[..., None] * np.array([0, 0.3, 0.6, 0.1], np.float32)
+    value = jax.jit(
+        jax.value_and_grad(
+            lambda r, a: jnp.sum(
+                inside_nll_loss(r, a, jnp.asarray(labels), plausible=0.5)
+            ),
+            (0, 1),
+        )
+    )
+    loss, gradients = value(jnp.asarray(rendered), jnp.asarray(alpha))
+    assert loss == 0
+    for gradient in gradients:
+        np.testing.assert_array_equal(gradient, 0)
+    # Over the edge of its clothing it pays for what it covers there.
+    alpha[:, 2:4, 7] = 0.7
+    rendered = alpha[..., None] * np.array([0, 0.3, 0.6, 0.1], np.float32)
+    loss, gradients = value(jnp.asarray(rendered), jnp.asarray(alpha))
+    np.testing.assert_allclose(loss, 2 * 0.7 * np.log(0.5 / FLOOR) / 48, rtol=1e-6)
+    assert (gradients[1][:, 2:4, 7] > 0).all()
+
+
+@pytest.mark.parametrize("loss_name", ["softmax", "calibrated", "inside"])
 def test_gradients_are_those_of_finite_differences(float64, loss_name):
     rendered, alpha, labels, weights = (
         jnp.asarray(a) for a in scene(batch=(1,), size=(3, 3))
@@ -88,11 +135,12 @@ def test_gradients_are_those_of_finite_differences(float64, loss_name):
             rtol=1e-6,
         )
     else:
+        loss = calibrated_nll_loss if loss_name == "calibrated" else inside_nll_loss
         check_grads(
-            jax.jit(lambda r, a: calibrated_nll_loss(r, a, labels, weights)),
+            jax.jit(lambda r, a: loss(r, a, labels, weights)),
             (rendered, alpha),
             order=1,
-            eps=1e-6,
+            eps=1e-8,  # −log bends strongly near 0
             rtol=1e-6,
         )
 
@@ -127,8 +175,8 @@ def test_an_impossible_label_costs_the_floor_and_spoils_no_neighbour():
     np.testing.assert_allclose(gradients[1][0, :, 1], -1 / 8, rtol=1e-6)
 
 
-@pytest.mark.parametrize("calibrated", [False, True])
-def test_masked_equals_dropped_and_all_masked_is_zero(calibrated):
+@pytest.mark.parametrize("mode", ["softmax", "calibrated", "inside"])
+def test_masked_equals_dropped_and_all_masked_is_zero(mode):
     rendered, alpha, labels, weights = scene(batch=(3,))
     weights[1, 2] = 0
     weights[2] = 0
@@ -136,9 +184,10 @@ def test_masked_equals_dropped_and_all_masked_is_zero(calibrated):
 
     @jax.jit
     def compiled(r, a, k, w):
-        if calibrated:
-            return calibrated_nll_loss(r, a, k, w)
-        return clothing_nll_loss(r, k, w)
+        if mode == "softmax":
+            return clothing_nll_loss(r, k, w)
+        loss = calibrated_nll_loss if mode == "calibrated" else inside_nll_loss
+        return loss(r, a, k, w)
 
     def loss(r, a, k, w):
         r, a, w = (jnp.asarray(x, jnp.float32) for x in (r, a, w))
@@ -167,6 +216,17 @@ def test_extreme_renders_stay_finite():
     )(rendered)
     assert loss == 4e4
     assert np.isfinite(gradient).all()
+
+
+def test_the_border_of_the_person_is_tolerated():
+    classes = np.zeros((2, 6, 7), np.int32)
+    classes[0, 2:4, 3] = 2
+    tolerant = np.asarray(tolerant_classes(jnp.asarray(classes), 1))
+    expected = classes.copy()
+    expected[0, 1:5, 2:5] = -1
+    expected[0, 2:4, 3] = 2
+    np.testing.assert_array_equal(tolerant, expected)
+    np.testing.assert_array_equal(tolerant_classes(jnp.asarray(classes), 0), classes)
 
 
 def test_class_weights_are_smallest_over_own_count():

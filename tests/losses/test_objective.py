@@ -16,15 +16,18 @@ from dsr_jax.losses import (
     clothing_nll_loss,
     dsr_terms,
     inactive_dsr_terms,
+    inside_nll_loss,
     joint_3d_loss,
     keypoint_2d_loss,
     pose_loss,
     sample_class_weights,
+    silhouette_loss,
     soft_distance_loss,
     soft_iou_loss,
     standard_terms,
     weighted_sum,
 )
+from dsr_jax.losses.dsr_mc import METRICS
 from dsr_jax.regressor import Prediction
 from dsr_jax.semantics import (
     CLOTHING_4,
@@ -125,7 +128,8 @@ def test_terms_are_the_losses_and_the_sum_is_weighted():
     settings = ObjectiveSettings(dsr_mc=0.3, dsr_c=0.2)
     loss, metrics = weighted_sum(terms_of(*given, settings), settings)
     expected = _expected_values(*given[:3], attributes)
-    assert set(metrics) == {*expected, "loss"}
+    assert set(metrics) == {*expected, "dsr_fb", "loss"}
+    assert metrics["dsr_fb"] == 0
     for name, values in expected.items():
         np.testing.assert_allclose(metrics[name], np.mean(values), rtol=1e-5)
     m = {name: float(value) for name, value in metrics.items()}
@@ -166,6 +170,31 @@ def test_metric_mode_classes_and_weighting_follow_the_settings():
     np.testing.assert_allclose(terms["dsr_c"].values, inside, rtol=1e-6)
 
 
+def test_the_silhouette_and_the_inside_form_follow_the_settings():
+    batch, _, _, (attributes, alpha) = make_batch()
+    settings = ObjectiveSettings(
+        dsr_mc=0.0,
+        dsr_fb=0.2,
+        dsr_fb_metric="cross_entropy",
+        dsr_c_mode="inside",
+        inside_plausible=0.3,
+        class_weighting=False,
+    )
+
+    @jax.jit
+    def compare(attributes, alpha, labels, has_labels):
+        terms = dsr_terms(attributes, alpha, labels, has_labels, settings)
+        whole = silhouette_loss(alpha, (labels > 0).astype(float), "cross_entropy")
+        classes = group_labels(labels, CLOTHING_4)
+        inside = inside_nll_loss(attributes[..., 1:], alpha, classes, None, 0.3)
+        return terms, whole, inside
+
+    terms, whole, inside = compare(attributes, alpha, batch.labels, batch.has_labels)
+    np.testing.assert_allclose(terms["dsr_fb"].values, whole, rtol=1e-6)
+    np.testing.assert_allclose(terms["dsr_c"].values, inside, rtol=1e-6)
+    np.testing.assert_array_equal(terms["dsr_mc"].where, 0)
+
+
 def test_a_masked_example_equals_a_dropped_one():
     batch, prediction, body, raster = make_batch()
     settings = ObjectiveSettings(camera=0.0)
@@ -196,12 +225,21 @@ def test_an_example_alone_is_the_same_as_in_a_batch():
 
 
 @pytest.mark.parametrize(
-    ("mode", "metric"), [("softmax", "soft_iou"), ("calibrated", "soft_distance")]
+    ("mode", "metric"),
+    [
+        ("softmax", "soft_iou"),
+        ("calibrated", "soft_distance"),
+        ("inside", "cross_entropy"),
+    ],
 )
 def test_all_masked_is_zero_with_a_zero_gradient(mode, metric):
     batch, prediction, body, raster = make_batch(2)
     batch = mask(mask(batch, 0), 1)
-    settings = ObjectiveSettings(camera=0.0, dsr_c_mode=mode, dsr_mc_metric=metric)
+    settings = ObjectiveSettings(
+        camera=0.0, dsr_c_mode=mode, dsr_fb=1.0, dsr_fb_metric=metric
+    )
+    if metric in METRICS:
+        settings = dataclasses.replace(settings, dsr_mc_metric=metric)
 
     def objective(prediction, body, raster):
         terms = all_terms(batch, prediction, body, raster, settings)
@@ -228,7 +266,7 @@ def test_terms_are_valid_where_the_example_is_annotated():
         keypoints_ndc=batch.keypoints_ndc.at[3, 25:, 2].set(0),
         joints=batch.joints.at[2, 3, 3].set(0),
     )
-    terms = terms_of(batch, prediction, body, raster, ObjectiveSettings())
+    terms = terms_of(batch, prediction, body, raster, ObjectiveSettings(dsr_fb=0.1))
     expected = {
         "keypoints_2d": [1, 1, 1, 0],
         "joints_3d": [1, 1, 0, 1],
@@ -237,6 +275,7 @@ def test_terms_are_valid_where_the_example_is_annotated():
         "camera": [1, 1, 1, 1],
         "dsr_mc": [1, 0, 0, 0],
         "dsr_c": [1, 0, 0, 1],
+        "dsr_fb": [1, 0, 0, 1],
     }
     for name, where in expected.items():
         np.testing.assert_array_equal(terms[name].where, where, err_msg=name)
@@ -265,6 +304,9 @@ def test_settings_refuse_what_is_unknown():
         ("dsr_mc_metric", "soft-iou", "did you mean 'soft_iou'"),
         ("dsr_c_mode", "soft", "dsr_c_mode 'soft' is unknown"),
         ("grouping", "clothing_5", "grouping 'clothing_5' is unknown"),
+        ("dsr_fb_metric", "iou", "dsr_fb_metric 'iou' is unknown"),
+        ("inside_plausible", 0.0, "inside_plausible is 0.0: use a probability"),
+        ("inside_plausible", 1.5, "inside_plausible is 1.5"),
         ("pose", -1.0, "pose is -1.0: use 0 or more"),
         ("betas", float("nan"), "betas is nan"),
     ):

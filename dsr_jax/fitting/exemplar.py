@@ -1,0 +1,143 @@
+"""Exemplar fine-tuning: a regressor's weights are fitted to one image.
+
+EFT (Joo, Neverova and Vedaldi, "Exemplar Fine-Tuning for 3D Human Model Fitting",
+3DV 2021) takes the network itself for the prior of poses: instead of the pose, its
+weights descend, by a few small steps from where training left them. Each image has its
+own copy of the weights.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from dsr_jax.arrays import Array, UInt8
+from dsr_jax.data import Batch
+from dsr_jax.fitting.descent import Watch
+from dsr_jax.fitting.pose_prior import PosePrior
+from dsr_jax.fitting.terms import fit_terms, weighted_total, without_truth
+from dsr_jax.pipeline import PipelineSettings, Scene, predict
+from dsr_jax.regressor import Prediction, Regressor
+
+
+@dataclasses.dataclass(frozen=True)
+class ExemplarSettings:
+    """Adam's steps on the weights."""
+
+    steps: int = 60
+    learning_rate: float = 5e-6
+    """Source: EFT. A network of few steps of training takes more."""
+    pose_prior: float = 0.0
+    """Weight of `pose_prior_loss`; the network is a prior already."""
+    shape_prior: float = 0.01
+    """Weight of the mean square of the shape coefficients."""
+    dsr_start: float = 0.5
+    """The part of the steps after which the semantic terms start."""
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise ValueError(f"steps is {self.steps}: give at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: use more than 0")
+        if not min(self.pose_prior, self.shape_prior) >= 0:
+            raise ValueError("pose_prior and shape_prior are at least 0")
+        if not 0 <= self.dsr_start <= 1:
+            raise ValueError(f"dsr_start is {self.dsr_start}: use 0 to 1")
+
+
+def fine_tune(
+    regressor: Regressor,
+    scene: Scene,
+    prior: PosePrior,
+    person: Batch,
+    pipeline: PipelineSettings,
+    settings: ExemplarSettings,
+    watch: Watch | None = None,
+) -> tuple[Prediction, Regressor]:
+    """Fine-tunes a copy of the regressor on the image of one person.
+
+    Args:
+      regressor: trained, in evaluation mode: its batch statistics stay.
+      scene: body and semantic prior.
+      prior: of poses.
+      person: a batch of one.
+      pipeline: drawing and objective.
+      settings: steps and priors.
+      watch: as in `fit_bodies`, after every step.
+
+    Returns:
+      The body that the tuned copy sees, and the copy.
+
+    Raises:
+      ValueError: the batch does not hold exactly one person.
+    """
+    if len(person.image) != 1:
+        raise ValueError(
+            f"{len(person.image)} people given: fine-tune on one at a time"
+        )
+    person = without_truth(person)
+    definition, params, *others = nnx.split(regressor, nnx.Param, ...)
+    rest = others[0]
+    moments = optax.adam(settings.learning_rate).init(params)
+    watch = watch or (lambda steps, bodies: None)
+    for number in range(settings.steps):
+        use_dsr = number >= settings.dsr_start * settings.steps
+        params, moments, bodies = _step(
+            definition,
+            params,
+            rest,
+            moments,
+            scene,
+            prior,
+            person,
+            use_dsr,
+            pipeline,
+            settings,
+        )
+        watch(number, bodies)
+    bodies = _look(definition, params, rest, jnp.asarray(person.image))
+    watch(settings.steps, bodies)
+    return bodies, nnx.merge(definition, params, rest)
+
+
+@functools.partial(jax.jit, static_argnames="definition")
+def _look(
+    definition: nnx.GraphDef,
+    params: nnx.State,
+    rest: nnx.State,
+    image: UInt8[Array, "1 H W 3"],
+) -> Prediction:
+    return predict(nnx.merge(definition, params, rest), image)
+
+
+@functools.partial(
+    jax.jit, static_argnames=("definition", "use_dsr", "pipeline", "settings")
+)
+def _step(
+    definition: nnx.GraphDef,
+    params: nnx.State,
+    rest: nnx.State,
+    moments: optax.OptState,
+    scene: Scene,
+    prior: PosePrior,
+    person: Batch,
+    use_dsr: bool,
+    pipeline: PipelineSettings,
+    settings: ExemplarSettings,
+) -> tuple[nnx.State, optax.OptState, Prediction]:
+    """One step, and the body before it."""
+
+    def total(params: nnx.State) -> tuple[Array, Prediction]:
+        bodies = predict(nnx.merge(definition, params, rest), jnp.asarray(person.image))
+        terms = fit_terms(scene, prior, bodies, person, use_dsr, pipeline)
+        loss, _ = weighted_total(
+            terms, pipeline.objective, settings.pose_prior, settings.shape_prior
+        )
+        return loss, bodies
+
+    gradient, bodies = jax.grad(total, has_aux=True)(params)
+    updates, moments = optax.adam(settings.learning_rate).update(gradient, moments)
+    return optax.apply_updates(params, updates), moments, bodies
