@@ -116,7 +116,8 @@ class OnnxModel:
 
     def _check_declared_labels(self, outputs: list[Tensor]) -> None:
         shape = self.output.shape
-        if self.gives_indices or (len(shape) == 4 and None in (shape[1], shape[3])):
+        usual = 3 if self._channels_last else 1
+        if self.gives_indices or (len(shape) == 4 and shape[usual] is None):
             return
         try:
             self._label_axis(shape)
@@ -139,7 +140,7 @@ class OnnxModel:
                 f"{self._path}: takes {batch} images at once; export it with a batch "
                 "of 1 or a dynamic one"
             )
-        if 3 not in channels and None not in channels:
+        if channels[0] not in (3, None) and channels[1] != 3:
             raise UserError(
                 f"{self._path}: the input {image} has no axis of 3 colours; export a "
                 "parser of RGB or BGR images"

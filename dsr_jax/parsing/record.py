@@ -32,10 +32,9 @@ def open_record(
                 f"{folder}: holds label maps but no {RECORD_FILE}; give another "
                 "--output, or --overwrite to replace them"
             )
-        record: dict[str, Any]
-    record = {"version": _VERSION, "made_by": made_by, "broken": {}, "void": []}
-        write_record(folder, record)
-        return record
+        new = {"version": _VERSION, "made_by": made_by, "broken": {}, "void": []}
+        write_record(folder, new)
+        return new
     record = read_record(folder)
     if record["made_by"] != made_by:
         key = _first_difference(record["made_by"], made_by)

@@ -1,7 +1,6 @@
 """How photos are shown to a parser, and how its answers are read."""
 
 import dataclasses
-from typing import Literal
 
 from dsr_jax.semantics import Taxonomy, taxonomy_by_name
 
@@ -32,11 +31,11 @@ class ParserSettings:
 
     taxonomy: str
     input_size: tuple[int, int] | None = None
-    resize: Literal["stretch", "fit"] = "stretch"
-    alignment: Literal["centres", "corners"] = "centres"
+    resize: str = "stretch"
+    alignment: str = "centres"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    channels: Literal["rgb", "bgr"] = "rgb"
+    channels: str = "rgb"
     value_range: int = 1
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
