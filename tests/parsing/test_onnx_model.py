@@ -60,7 +60,7 @@ def test_declared_and_undeclared_numbers_of_labels(tmp_path):
     declared = save_painter(tmp_path / "a.onnx", 18)
     with pytest.raises(UserError, match=r"1 x 20 x h x w is needed.*outputs: 'logits'"):
         OnnxModel(declared, 20)
-    free = _identity(tmp_path / "b.onnx", [1, 3, None, None], ("labels", [None] * 4))
+    free = _identity(tmp_path / "b.onnx", [None] * 4, ("labels", [None] * 4))
     image = np.zeros((4, 5, 3), np.float32)
     assert OnnxModel(free, 3).run(image).shape == (3, 4, 5)
     with pytest.raises(UserError, match="1 x 3 x 4 x 5"):

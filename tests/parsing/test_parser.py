@@ -199,10 +199,10 @@ def test_crops_anywhere_keep_every_label_in_its_place(tmp_path, center, side, si
         np.maximum(np.abs(columns - center[0]), np.abs(rows - center[1])) < side / 2
     )
     assert not found[~inside].any()
-    # An input pixel of the shrunk views covers up to 90/24 photo pixels, and may lie
-    # half on the photo and half on the black beside it.
+    # An input pixel of the shrunk views covers up to 90/24 photo pixels, and the black
+    # beside the photo is blended in like a label.
     margin = 1 if size is None else int(np.ceil(side / 24))
-    sure = inside & _away_from_borders(labels, margin, None if margin == 1 else -1)
+    sure = inside & _away_from_borders(labels, margin, None if size is None else -1)
     assert sure.any()
     np.testing.assert_array_equal(found[sure], labels[sure])
 
