@@ -54,23 +54,26 @@ def parse_folder(
     """
     output = _output_folder(settings)
     made_by = _made_by(settings, people)
-    record = open_record(output, made_by, overwrite)
+    names = [job.label_name for job in jobs]
+    record = open_record(output, made_by, names, overwrite)
     todo = [job for job in jobs if overwrite or not _is_done(job, settings, record)]
     tally = Tally(present=len(jobs) - len(todo))
-    try:
-        with (
-            outcomes(todo, settings) as done,
-            tqdm(total=len(jobs), initial=tally.present, unit="photo") as bar,
-        ):
-            for outcome in done:
-                _count(outcome, tally, record)
-                bar.update()
-                if outcome.kind == "broken" and not skip_broken:
-                    raise UserError(f"{outcome.message} (--broken skip goes on)")
-                check()
-    finally:
-        record["counts"] = {"photos": len(jobs), **dataclasses.asdict(tally)}
+    with outcomes(todo, settings) as done:
+        if overwrite:
+            # Before the record, which would vouch for them if this run were stopped.
+            _remove(output, names)
         write_record(output, record)
+        try:
+            with tqdm(total=len(jobs), initial=tally.present, unit="photo") as bar:
+                for outcome in done:
+                    _count(outcome, tally, record)
+                    bar.update()
+                    if outcome.kind == "broken" and not skip_broken:
+                        raise UserError(f"{outcome.message} (--broken skip goes on)")
+                    check()
+        finally:
+            record["counts"] = {"photos": len(jobs), **dataclasses.asdict(tally)}
+            write_record(output, record)
     if todo and tally.broken == len(todo) and not tally.present:
         raise UserError(
             f"no photo can be read: {next(iter(record['broken'].values()))}"
@@ -104,6 +107,16 @@ def _made_by(settings: WorkSettings, people: str) -> dict[str, Any]:
         "people": shown,
         "labels": {"taxonomy": written.name, "names": list(written.names)},
     }
+
+
+def _remove(output: Path, names: Sequence[str]) -> None:
+    try:
+        for name in names:
+            (output / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{output / name}: cannot remove: {error.strerror}; check the folder"
+        ) from error
 
 
 def _is_done(job: Job, settings: WorkSettings, record: dict[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """`parsing.json`: what made a folder of label maps, and what became of the photos."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,46 +13,48 @@ _VERSION = 1
 
 
 def open_record(
-    folder: Path, made_by: dict[str, Any], overwrite: bool
+    folder: Path, made_by: dict[str, Any], names: Collection[str], overwrite: bool
 ) -> dict[str, Any]:
-    """The record of a folder that is to be filled or filled on; a new one is written.
+    """The record of a folder that is to be filled or filled on; nothing is written.
 
     Args:
       folder: of label maps.
       made_by: model, settings and all else that decides the labels.
-      overwrite: forget what is there.
+      names: the label maps to make, relative to the folder.
+      overwrite: forget how these were made before.
 
     Raises:
-      UserError: the folder was made otherwise, or by another program.
+      UserError: the folder holds label maps that were made otherwise, and they are not
+        all to be replaced.
     """
     made_by = json.loads(json.dumps(made_by))
-    path = folder / RECORD_FILE
-    if not path.exists() or overwrite:
-        if not overwrite and any(folder.rglob("*.png")):
-            raise UserError(
-                f"{folder}: holds label maps but no {RECORD_FILE}; give another "
-                "--output, or --overwrite to replace them"
-            )
-        new = {"version": _VERSION, "made_by": made_by, "broken": {}, "void": []}
-        write_record(folder, new)
+    new = {"version": _VERSION, "made_by": made_by, "broken": {}, "void": []}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*.png")}
+    if not present - set(names) if overwrite else not present:
         return new
+    if not (folder / RECORD_FILE).exists():
+        raise UserError(
+            f"{folder}: holds label maps but no {RECORD_FILE}; give another --output, "
+            "or --overwrite to replace those of the same photos"
+        )
     record = read_record(folder)
     if record["made_by"] != made_by:
         key = _first_difference(record["made_by"], made_by)
+        remedy = "" if overwrite else ", or --overwrite to replace them"
         raise UserError(
-            f"{path}: these label maps were made with another '{key}'; give another "
-            "--output, or --overwrite to replace them"
+            f"{folder}: holds label maps that were made with another '{key}'; give "
+            f"another --output{remedy}"
         )
-    return record
+    return new if overwrite else record
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: str | Path) -> dict[str, Any]:
     """The content of a folder's record.
 
     Raises:
       UserError: it is missing or damaged.
     """
-    path = folder / RECORD_FILE
+    path = Path(folder) / RECORD_FILE
     try:
         record = json.loads(read_bytes(path, "record"))
         made_by = record["made_by"]
@@ -60,8 +63,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         usable = False
     if not usable:
         raise UserError(
-            f"{path}: damaged, or of another version; give another --output, or "
-            "--overwrite to start anew"
+            f"{path}: damaged, or of another version; give another --output"
         )
     return record
 

@@ -33,8 +33,8 @@ class ParserSettings:
     input_size: tuple[int, int] | None = None
     resize: str = "stretch"
     alignment: str = "centres"
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
     channels: str = "rgb"
     value_range: int = 1
     scales: tuple[float, ...] = (1.0,)
