@@ -52,7 +52,10 @@ class WorkSettings:
 
     def threads_each(self) -> int:
         """Threads of one process."""
-        cores = len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity"):
+            cores = len(os.sched_getaffinity(0))
+        else:  # macOS cannot tell how many of them are ours
+            cores = os.cpu_count() or 1
         return self.threads or max(1, cores // self.processes)
 
 
