@@ -1,8 +1,14 @@
-"""Small ONNX parsers, and the same networks written in NumPy."""
+"""Small ONNX parsers, and the same networks written in NumPy.
+
+Whoever lacks the extra `parsing` or onnx skips the tests that import this.
+"""
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import pytest
+
+pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
+helper, TensorProto = onnx.helper, onnx.TensorProto
 
 OPSET = 17
 
@@ -17,7 +23,7 @@ def save(path, nodes, tensors, inputs, outputs):
             helper.make_tensor_value_info(name, kind, dims)
             for name, dims, kind in outputs
         ],
-        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+        [onnx.numpy_helper.from_array(value, name) for name, value in tensors.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = 8

@@ -3,14 +3,19 @@
 import sys
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from dsr_jax.errors import UserError
 from dsr_jax.parsing.onnx_file import model_hash
 from dsr_jax.parsing.onnx_model import OnnxModel
-from tests.parsing.models import ColourNet, save, save_painter
+from tests.parsing.models import (
+    ColourNet,
+    TensorProto,
+    helper,
+    onnx,
+    save,
+    save_painter,
+)
 
 
 def _identity(path, inputs, outputs=("labels", [1, 3, None, None])):

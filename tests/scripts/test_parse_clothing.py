@@ -15,9 +15,6 @@ from dsr_jax.data import SpinAnnotations, write_image, write_spin_npz
 from dsr_jax.parsing import read_record
 from dsr_jax.semantics import read_label_map
 from dsr_jax.training.command_line import run_script
-
-pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 from tests.parsing.models import ColourNet, painted, save_painter
 
 ROOT = Path(__file__).parents[2]
