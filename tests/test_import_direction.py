@@ -15,6 +15,7 @@ MODELS = {"data", "regressor"}
 ALLOWED = {name: set(BASE) for name in BASE}
 ALLOWED |= {name: BASE for name in DOMAIN}
 ALLOWED |= {name: BASE | DOMAIN for name in MODELS}
+ALLOWED["parsing"] = BASE | DOMAIN | {"data"}
 ALLOWED["losses"] = BASE | DOMAIN | MODELS
 ALLOWED["pipeline"] = ALLOWED["losses"] | {"losses"}
 TOP = ALLOWED["pipeline"] | {"pipeline"}
