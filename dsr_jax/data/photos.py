@@ -38,7 +38,7 @@ def find_photos(
     """
     if openpose is not None and box is not None:
         raise UserError("--openpose and --box are given: choose one")
-    paths = _photo_paths(Path(image))
+    paths = photo_paths(Path(image))
     photos = [
         Photo(path, _people(path, Path(image).is_dir(), openpose, box))
         for path in paths
@@ -55,7 +55,12 @@ def find_photos(
     return photos
 
 
-def _photo_paths(image: Path) -> list[Path]:
+def photo_paths(image: Path) -> list[Path]:
+    """The photo, or those of the folder in the order of their names.
+
+    Raises:
+      UserError: no such path, or a folder without photos.
+    """
     if not image.is_dir():
         if not image.exists():
             raise UserError(f"{image}: no such photo or folder; check --image")
@@ -93,8 +98,13 @@ def _json_path(photo: Path, of_folder: bool, given: Path, flag: str) -> Path:
         return given
     if not given.is_dir():
         raise UserError(f"{given}: {flag} must be a folder, as --image is one")
-    candidates = [given / f"{photo.stem}{end}.json" for end in ("", "_keypoints")]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    raise UserError(f"{candidates[0]}: no such file for {photo}; add it")
+    found = find_json(photo, given)
+    if found is None:
+        raise UserError(f"{given / photo.stem}.json: no such file for {photo}; add it")
+    return found
+
+
+def find_json(photo: Path, folder: Path) -> Path | None:
+    """`a.json` or `a_keypoints.json` of photo `a.jpg`; None if neither exists."""
+    candidates = [folder / f"{photo.stem}{end}.json" for end in ("", "_keypoints")]
+    return next((c for c in candidates if c.exists()), None)
