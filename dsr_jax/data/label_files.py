@@ -85,7 +85,7 @@ class LabelTally:
             broken = collections.Counter(self._broken.values())
             # Numbers differ from map to map, reasons do not.
             refused = collections.Counter(
-                re.sub(r"[0-9.]+", "…", reason) for reason in self._refused.values()
+                re.sub(r"[0-9.]+", "N", reason) for reason in self._refused.values()
             )
         return [
             f"{count} label map(s) {what}: {reason}"

@@ -75,7 +75,17 @@ def inspect_person(
         labels = read_label_map(person.labels, size, taxonomy, void=True)
     except UserError as error:
         return Inspection(person.name, BROKEN, str(error), {}, {}, None)
-    box = person.box or centred_box(size)
+    return inspect_labels(person, image, labels, cleaning)
+
+
+def inspect_labels(
+    person: LabelledPerson,
+    image: UInt8[np.ndarray, "H W 3"],
+    labels: UInt8[np.ndarray, "H W"],
+    cleaning: CleaningSettings,
+) -> Inspection:
+    """Cleans and draws a photo and a label map that are read already."""
+    box = person.box or centred_box((image.shape[0], image.shape[1]))
     cleaned = clean_labels(
         labels, person.keypoints_px, cleaning, box.size_px, person.others_px
     )
@@ -92,7 +102,12 @@ def inspect_person(
         changed_px=changed,
         label_px={name: int(counts[k]) for k, name in enumerate(CIHP.names)},
         picture=_picture(
-            person, image, labels, cleaned, affine, _notes(cleaned, invalid)
+            person,
+            image,
+            labels,
+            cleaned,
+            affine,
+            _notes(cleaned, invalid, person.keypoints_px is not None),
         ),
     )
 
@@ -109,9 +124,11 @@ def _not_counting(crop: UInt8[np.ndarray, "R R"]) -> str:
     return f"too small to count: {', '.join(few)}" if few else ""
 
 
-def _notes(cleaned: CleanedLabels, invalid: str) -> list[str]:
+def _notes(cleaned: CleanedLabels, invalid: str, located: bool) -> list[str]:
     changed = ", ".join(f"{c.step} {c.pixels} px" for c in cleaned.changes)
     lines = [f"changed: {changed}", invalid]
+    if not located:
+        lines.append("no keypoints: everybody's labels stay")
     if cleaned.refused is not None:
         lines.insert(0, f"REFUSED: this label map {cleaned.refused}")
     return [line for line in lines if line]

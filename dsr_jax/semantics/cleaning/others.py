@@ -19,7 +19,7 @@ from dsr_jax.semantics.cleaning.skeleton import (
 _SAME_PERSON = 0.25
 # Limb lengths that arms, legs and trunk may be thick: where two people overlap, what is
 # so near to the person's skeleton stays, whoever is in front.
-_OWN_FLESH = 0.3
+_OWN_FLESH = 0.4
 
 
 def remove_others(
@@ -62,8 +62,9 @@ def keep_person(
        px: the margin is a part of the person, whatever the resolution.
     2. Its connected component (8 neighbours) is the nearest one to some keypoint of the
        person, within `near_px`: who stands apart goes, however near.
-    3. It is within `reach` limb lengths of the skeleton: who touches the person goes,
-       but for what lies as near as the person's own clothes do.
+    3. It is within `reach` limb lengths of the skeleton, or the box's margin if that
+       is more: who touches the person goes, but for what lies as near as the person's
+       own clothes do.
     4. No skeleton of `others_px` is nearer than the person's own, if `split_touching`
        and beyond `_OWN_FLESH` limb lengths.
 
@@ -72,15 +73,15 @@ def keep_person(
     """
     kept = np.zeros_like(foreground)
     confidence, unit = settings.keypoint_confidence, person_px / REFERENCE_SIDE
-    window, corner = _grown_box(
-        keypoints_px, confidence, settings.box_margin_px * unit, foreground.shape
-    )
-    near = settings.near_px * unit
+    near, margin = settings.near_px * unit, settings.box_margin_px * unit
+    window, corner = _grown_box(keypoints_px, confidence, margin, foreground.shape)
+    if not foreground[window].any():
+        return kept
     keypoints = keypoints_px - np.array([*corner, 0])
     inside = _seeded(foreground[window], keypoints, confidence, near)
     own = distance_to_skeleton(keypoints, confidence, _size(inside))
     limb = longest_limb(keypoints, confidence, person_px)
-    inside &= own <= max(settings.reach * limb, near)
+    inside &= own <= max(settings.reach * limb, margin)
     known = others_px if settings.split_touching and others_px is not None else ()
     for other in known:
         shifted = other - np.array([*corner, 0])
@@ -117,8 +118,6 @@ def _seeded(
     near: float,
 ) -> Bool[np.ndarray, "H W"]:
     """The components that hold a keypoint, or are the nearest within `near` pixels."""
-    if not foreground.any():
-        return foreground
     _, components = cv2.connectedComponents(foreground.astype(np.uint8))
     chosen = np.zeros(int(components.max()) + 1, bool)
     for u, v, weight in keypoints_px:
