@@ -184,6 +184,22 @@ def test_specks_are_what_connected_components_say(seed, smallest):
     assert set(np.unique(clean)) <= set(np.unique(labels[~expected]))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_specks_about_a_small_figure_and_at_borders(seed):
+    generator = np.random.default_rng(seed)
+    size = generator.integers(3, 14, 2)
+    labels = np.zeros(size, np.uint8)
+    top, left = generator.integers(0, size)
+    patch = labels[top : top + 6, left : left + 6]
+    patch[:] = 5 * (generator.random(patch.shape) < 0.6)
+    smallest = float(generator.integers(2, 12))
+    expected = np.zeros(labels.shape, bool)
+    for label in (0, 5):
+        regions, _ = scipy.ndimage.label(labels == label, np.ones((3, 3)))
+        expected |= (regions > 0) & (np.bincount(regions.ravel())[regions] < smallest)
+    np.testing.assert_array_equal(small_regions(labels, smallest), expected)
+
+
 def test_specks_take_the_label_around_them():
     labels = np.zeros((30, 30), np.uint8)
     labels[5:25, 5:15] = 5

@@ -159,3 +159,13 @@ def test_lines_bridge_a_keypoint_that_is_missing():
     assert longest_limb(keypoints, 0.3, 80.0) == 10
     keypoints[10] = [10, 31, 1]
     assert longest_limb(keypoints, 0.3, 80.0) == 21
+
+
+def test_coarse_distances_are_off_by_a_step_at_most():
+    labels, keypoints = stick_person(np.random.default_rng(0))
+    exact = distance_to_skeleton(keypoints, 0.3, labels.shape)
+    for step in (2, 5):
+        coarse = distance_to_skeleton(keypoints, 0.3, labels.shape, step)
+        assert coarse.shape == exact.shape
+        # Both are within 2 % of the truth on their own grid.
+        assert np.all(np.abs(coarse - exact) <= step + 0.04 * exact)

@@ -17,6 +17,7 @@ from dsr_jax.semantics.cleaning.enough_pixels import (
     MINIMAL_CLOTHING_LABELS,
     REFERENCE_SIDE,
     minimum_pixels,
+    value_counts,
 )
 from dsr_jax.semantics.cleaning.others import remove_others
 from dsr_jax.semantics.cleaning.refusal import reason_to_refuse
@@ -123,7 +124,7 @@ def label_validity(
       grouping: DSR-C's classes.
     """
     enough = minimum_pixels(area, 1)
-    counts = np.bincount(labels.ravel(), minlength=NUM_LABELS)[:NUM_LABELS]
+    counts = value_counts(labels)[:NUM_LABELS]
     mc_counts = counts[[CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS]]
     class_counts = counts @ grouping.matrix().astype(np.int64)
     valid = class_counts >= enough

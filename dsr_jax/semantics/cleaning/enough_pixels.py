@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import cv2
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from dsr_jax.arrays import Array, Bool, Float, Int, Integer
+from dsr_jax.arrays import Array, Bool, Float, Int, Integer, UInt8
 from dsr_jax.semantics.taxonomy import CIHP
 
 # DSR §3 "DSR - Minimal-Clothing": labels whose outline is about the naked body's.
@@ -19,6 +21,19 @@ REFERENCE_SIDE = 224
 def minimum_pixels(height: float, width: float) -> float:
     """`MINIMUM_LABEL_PIXELS`, scaled to the area of a crop of another size."""
     return MINIMUM_LABEL_PIXELS * (height * width) / REFERENCE_SIDE**2
+
+
+def value_counts(labels: UInt8[np.ndarray, "H W"]) -> Int[np.ndarray, "256"]:
+    """How many pixels have each value, of a label map in NumPy."""
+    # An eighth of the time of np.bincount, which makes int64 of every pixel first; its
+    # float32 counts are exact up to 2²⁴ pixels, so larger maps are counted in parts.
+    rows = max(1, 2**24 // max(1, labels.shape[1]))
+    counts = np.zeros(256, np.int64)
+    for start in range(0, len(labels), rows):
+        part = np.ascontiguousarray(labels[start : start + rows])
+        histogram = cv2.calcHist([part], [0], None, [256], [0, 256])
+        counts += histogram.ravel().astype(np.int64)
+    return counts
 
 
 def class_counts(

@@ -5,9 +5,10 @@ import math
 import cv2
 import numpy as np
 
-from dsr_jax.arrays import Bool, Float, Int, UInt8
+from dsr_jax.arrays import Bool, Float, UInt8
 from dsr_jax.semantics.cleaning.enough_pixels import REFERENCE_SIDE
 from dsr_jax.semantics.cleaning.keypoint_box import clean_label_map
+from dsr_jax.semantics.cleaning.nearby import nearest_set
 from dsr_jax.semantics.cleaning.settings import COMPONENTS, NONE, CleaningSettings
 from dsr_jax.semantics.cleaning.skeleton import (
     distance_to_skeleton,
@@ -79,14 +80,15 @@ def keep_person(
         return kept
     keypoints = keypoints_px - np.array([*corner, 0])
     inside = _seeded(foreground[window], keypoints, confidence, near)
-    own = distance_to_skeleton(keypoints, confidence, _size(inside))
+    size, step = (inside.shape[0], inside.shape[1]), max(1, math.floor(unit))
+    own = distance_to_skeleton(keypoints, confidence, size, step)
     limb = longest_limb(keypoints, confidence, person_px)
     inside &= own <= max(settings.reach * limb, margin)
     known = others_px if settings.split_touching and others_px is not None else ()
     for other in known:
         shifted = other - np.array([*corner, 0])
         if not _is_same_person(keypoints, shifted, confidence, limb):
-            theirs = distance_to_skeleton(shifted, confidence, _size(inside))
+            theirs = distance_to_skeleton(shifted, confidence, size, step)
             inside &= (own <= theirs) | (own < _OWN_FLESH * limb)
     kept[window] = inside
     return kept
@@ -107,10 +109,6 @@ def _grown_box(
     return window, (int(low[0]), int(low[1]))
 
 
-def _size(image: np.ndarray) -> tuple[int, int]:
-    return image.shape[0], image.shape[1]
-
-
 def _seeded(
     foreground: Bool[np.ndarray, "H W"],
     keypoints_px: Float[np.ndarray, "N 3"],
@@ -122,27 +120,9 @@ def _seeded(
     chosen = np.zeros(int(components.max()) + 1, bool)
     for u, v, weight in keypoints_px:
         if weight > confidence:
-            chosen[_component_at(components, float(u), float(v), near)] = True
+            chosen[nearest_set(components, float(u), float(v), near)] = True
     chosen[0] = False
     return chosen[components]
-
-
-def _component_at(
-    components: Int[np.ndarray, "H W"], u: float, v: float, near: float
-) -> int:
-    """The component nearest to a point; 0 if none is within `near` pixels."""
-    top, left = max(0, math.floor(v - near)), max(0, math.floor(u - near))
-    bottom, right = max(0, math.ceil(v + near) + 1), max(0, math.ceil(u + near) + 1)
-    window = components[top:bottom, left:right]
-    rows, columns = np.nonzero(window)
-    if not len(rows):
-        return 0
-    squared = (rows + top - v) ** 2 + (columns + left - u) ** 2
-    nearest = int(squared.argmin())
-    # A keypoint is somewhere in its pixel: one of the foreground is at distance 0.
-    if squared[nearest] > max(near, 0.75) ** 2:
-        return 0
-    return int(window[rows[nearest], columns[nearest]])
 
 
 def _is_same_person(

@@ -5,11 +5,15 @@ turn, and the first that refuses is told. How often each errs on maps that are r
 measured in docs/semantics.md.
 """
 
-import cv2
 import numpy as np
 
-from dsr_jax.arrays import Float, UInt8
-from dsr_jax.semantics.cleaning.enough_pixels import REFERENCE_SIDE, minimum_pixels
+from dsr_jax.arrays import Bool, Float, UInt8
+from dsr_jax.semantics.cleaning.enough_pixels import (
+    REFERENCE_SIDE,
+    minimum_pixels,
+    value_counts,
+)
+from dsr_jax.semantics.cleaning.nearby import nearest_set
 from dsr_jax.semantics.cleaning.settings import CleaningSettings
 from dsr_jax.semantics.cleaning.sides import sides_are_swapped
 from dsr_jax.semantics.cleaning.skeleton import counting_points
@@ -61,14 +65,14 @@ def _share(
 
 def _label_set(labels: UInt8[np.ndarray, "H W"], person_px: float) -> str | None:
     """One label, as a silhouette read as a label map has; or limbs of nobody."""
-    counts = np.bincount(labels.ravel(), minlength=NUM_LABELS)[1:NUM_LABELS]
+    counts = value_counts(labels)
     enough = minimum_pixels(person_px, person_px)
-    found = {int(label) + 1 for label in np.flatnonzero(counts > enough)}
+    found = {label for label in range(1, NUM_LABELS) if counts[label] > enough}
     if not found:
         return "has no label with enough pixels"
     names = ", ".join(CIHP.names[label] for label in sorted(found))
     # A taxonomy without sides leaves the limbs void: a trunk is not alone then.
-    if len(found) == 1 and np.count_nonzero(labels == VOID) <= enough:
+    if len(found) == 1 and counts[VOID] <= enough:
         return f"has one label only: {names}"
     if found <= _EXTREMITY_NUMBERS:
         return f"has limbs without a body: {names}"
@@ -99,13 +103,7 @@ def _keypoints(
 
 def _near_foreground(
     labels: UInt8[np.ndarray, "H W"], points: Float[np.ndarray, "K 2"], near: float
-) -> np.ndarray:
-    """Which points have a label within `near` pixels; None outside the map has."""
-    distance = cv2.distanceTransform(
-        (labels == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-    )
-    height, width = labels.shape
-    last = np.array([width - 1, height - 1])
-    places = np.rint(np.clip(points, 0, last)).astype(int)
-    outside = np.hypot(*(points - np.clip(points, 0, last)).T)
-    return distance[places[:, 1], places[:, 0]] + outside <= max(near, 0.75)
+) -> Bool[np.ndarray, "K"]:
+    """Which points have a label within `near` pixels."""
+    found = [nearest_set(labels, float(u), float(v), near) for u, v in points]
+    return np.array([value != 0 for value in found])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dsr_jax.arrays import Float, UInt8
+from dsr_jax.semantics.cleaning.nearby import values_around
 from dsr_jax.semantics.cleaning.skeleton import sided_keypoints
 from dsr_jax.semantics.taxonomy import CIHP
 
@@ -42,20 +43,8 @@ def sides_are_swapped(
             for u, v, weight in keypoints_px[list(numbers)]:
                 if weight <= confidence:
                     continue
-                disc = _around(labels, float(u), float(v), radius)
-                same = np.isin(disc, own[side]).sum()
-                other = np.isin(disc, own[1 - side]).sum()
+                around = values_around(labels, float(u), float(v), radius)
+                same, other = (around[own[s]].sum() for s in (side, 1 - side))
                 agreeing[side] += bool(same > _MAJORITY * other)
                 opposing[side] += bool(other > _MAJORITY * same)
     return min(opposing) > 0 and sum(agreeing) == 0
-
-
-def _around(
-    labels: UInt8[np.ndarray, "H W"], u: float, v: float, radius: float
-) -> UInt8[np.ndarray, "K"]:
-    """The labels of the pixels within `radius` of a point."""
-    top, left = max(0, int(v - radius)), max(0, int(u - radius))
-    bottom, right = max(0, int(v + radius) + 2), max(0, int(u + radius) + 2)
-    window = labels[top:bottom, left:right]
-    rows, columns = np.indices(window.shape)
-    return window[(rows + top - v) ** 2 + (columns + left - u) ** 2 <= radius**2]
