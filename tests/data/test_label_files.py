@@ -13,10 +13,13 @@ from dsr_jax.data import (
     FolderDataset,
     FolderSettings,
     LabelFileSettings,
+    label_files,
+    read_spin_npz,
     write_people,
+    write_spin_npz,
 )
 from dsr_jax.errors import UserError
-from dsr_jax.semantics import ATR, CIHP, VOID, CleaningSettings
+from dsr_jax.semantics import ATR, CIHP, VOID, CleaningSettings, clean_labels
 from tests.semantics.stick_people import SIDE, stick_person
 
 SKIP = LabelFileSettings(broken="skip")
@@ -186,3 +189,22 @@ def test_other_rows_of_a_photo_are_other_people(folder):
 def test_impossible_settings_name_the_nearest(field, value, message):
     with pytest.raises(ValueError, match=message):
         LabelFileSettings(**{field: value})
+
+
+def test_the_other_rows_of_a_photo_reach_the_cleaning(folder, monkeypatch):
+    path = folder / "annotations.npz"
+    rows = read_spin_npz(path)
+    shared = np.array([rows.imgname[0], rows.imgname[1], rows.imgname[0]])
+    write_spin_npz(path, dataclasses.replace(rows, imgname=shared))
+    seen = []
+
+    def spy(labels, keypoints_px, settings, person_px, others_px):
+        seen.append(others_px)
+        return clean_labels(labels, keypoints_px, settings, person_px, others_px)
+
+    monkeypatch.setattr(label_files, "clean_labels", spy)
+    whole = dataset(folder)
+    for row in range(3):
+        whole.example(row)
+    assert [len(others) for others in seen] == [1, 0, 1]
+    np.testing.assert_array_equal(seen[0][0, :25], rows.openpose[2])

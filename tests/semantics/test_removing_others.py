@@ -169,3 +169,44 @@ def test_coarse_distances_are_off_by_a_step_at_most():
         assert coarse.shape == exact.shape
         # Both are within 2 % of the truth on their own grid.
         assert np.all(np.abs(coarse - exact) <= step + 0.04 * exact)
+
+
+def leg(*places):
+    """Hip, knee and ankle, and nothing else."""
+    keypoints = np.zeros((25, 3), np.float32)
+    keypoints[9:12] = [[*place, 0.9] for place in places]
+    return keypoints
+
+
+DIAGONAL = leg((10, 10), (50, 50), (90, 90))
+
+
+def test_an_island_within_reach_is_not_the_persons():
+    labels = np.zeros((100, 100), np.uint8)
+    labels[10:90, 25:36] = 9
+    expected = labels.copy()
+    labels[40:46, 45:51] = 5
+    keypoints = leg((30, 15), (30, 50), (30, 85))
+    clean = remove_others(labels, keypoints, COMPONENTS, 200.0)
+    np.testing.assert_array_equal(clean, expected)
+
+
+def test_what_is_connected_but_out_of_reach_goes():
+    labels = np.full((100, 100), 5, np.uint8)
+    clean = remove_others(labels, DIAGONAL, COMPONENTS, 100.0)
+    rows, columns = np.indices(labels.shape)
+    distance = np.abs(rows - columns) / np.sqrt(2)
+    reach = COMPONENTS.reach * np.hypot(40, 40)
+    inside = (rows + columns > 40) & (rows + columns < 160)
+    # Distances are within 2 % and start at a line one pixel wide.
+    assert clean[inside & (distance < 0.97 * reach - 1)].all()
+    assert not clean[distance > 1.03 * reach + 1].any()
+
+
+def test_the_same_person_twice_is_no_neighbour():
+    labels = np.full((100, 100), 5, np.uint8)
+    once = remove_others(labels, DIAGONAL, COMPONENTS, 100.0)
+    for shift, same in ((4.0, True), (40.0, False)):
+        other = DIAGONAL + np.array([shift, 0, 0], np.float32)
+        twice = remove_others(labels, DIAGONAL, COMPONENTS, 100.0, other[None])
+        assert np.array_equal(once, twice) == same
