@@ -17,7 +17,12 @@ from dsr_jax.data import write_image
 from dsr_jax.evaluation import format_evaluation, write_evaluation
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.command_line import require, run_script
-from dsr_jax.training.data_source import open_datasets, training_stream
+from dsr_jax.training.data_source import (
+    label_counts,
+    label_report,
+    open_datasets,
+    training_stream,
+)
 from dsr_jax.training.devices import check_divisible, device_mesh, replicated
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.loading import (
@@ -127,6 +132,7 @@ def run(stop: StopRequest) -> None:
         save_picture=lambda step, picture: write_image(
             workdir / PICTURES / f"step_{step:07d}.png", picture
         ),
+        count=lambda: label_counts(datasets),
     )
     writer = MetricWriter(workdir, first)
     train(
@@ -142,6 +148,8 @@ def run(stop: StopRequest) -> None:
     )
     writer.close()
     checkpoints.close()
+    if unused := label_report(settings, datasets):
+        print(unused)
 
     ####################################################################################
     #                         Evaluation of the best checkpoint                        #

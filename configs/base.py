@@ -35,6 +35,26 @@ def base_config() -> ConfigDict:
         "datasets": (),
         "workers": 8,
     }
+    # How the label maps of files are read, cleaned and refused; what is not marked is
+    # ours, and docs/semantics.md gives the measurements behind it.
+    config.labels = {
+        "taxonomy": "cihp",  # [R]
+        "broken": "stop",
+    }
+    config.cleaning = {
+        "others": "components",
+        "keypoint_confidence": 0.3,  # [R]
+        "box_margin_px": 30.0,  # [R]
+        "reach": 0.6,
+        "split_touching": True,
+        "near_px": 8.0,
+        "speck_px": 8.0,
+        "refuse": True,
+        "keypoints_on_person": 0.5,
+        "smallest_share": 0.01,
+        "largest_share": 0.9,
+        "refuse_swapped_sides": True,
+    }
     # What the synthetic people look like: dsr_jax/data/synthetic/settings.py says what
     # each key means. The size of their crops is data.image_size.
     config.synthetic = dataclasses.asdict(SyntheticSettings())

@@ -31,6 +31,9 @@ def get_config() -> ConfigDict:
     config = base_config()
     config.data.source = "folder"
     config.data.datasets = FILES
+    config.cleaning.others = "keypoint_box"  # [R], which does nothing else
+    config.cleaning.speck_px = 0.0
+    config.cleaning.refuse = False
     config.evaluation.dataset = "3dpw"
     config.evaluation.datasets = VALIDATION
     config.body.name = "data/SMPL_NEUTRAL.pkl"

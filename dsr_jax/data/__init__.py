@@ -17,6 +17,7 @@ from dsr_jax.data.crop import (
 )
 from dsr_jax.data.folder import FolderDataset, FolderSettings
 from dsr_jax.data.image_file import IMAGE_SUFFIXES, read_image, write_image
+from dsr_jax.data.label_files import LabelFileSettings, LabelTally
 from dsr_jax.data.loader import ordered_batches, training_batches
 from dsr_jax.data.people_files import make_folder, write_people
 from dsr_jax.data.person_box import (
@@ -24,7 +25,7 @@ from dsr_jax.data.person_box import (
     centred_box,
     read_bbox,
     read_openpose_boxes,
-    read_openpose_people,
+    read_openpose_keypoints,
 )
 from dsr_jax.data.photos import Photo, find_photos
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz, write_spin_npz
@@ -36,6 +37,8 @@ __all__ = [
     "Batch",
     "FolderDataset",
     "FolderSettings",
+    "LabelFileSettings",
+    "LabelTally",
     "PersonBox",
     "Photo",
     "SpinAnnotations",
@@ -50,7 +53,7 @@ __all__ = [
     "read_bbox",
     "read_image",
     "read_openpose_boxes",
-    "read_openpose_people",
+    "read_openpose_keypoints",
     "read_spin_npz",
     "scale_channels",
     "training_batches",

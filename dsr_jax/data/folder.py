@@ -1,7 +1,8 @@
 """A data set as users have it: SPIN annotations, a folder of photos, one of labels.
 
 The label map of photo `a/b.jpg` is `a/b.png` in the folder of labels. A photo without
-one gives an example whose `has_labels` is 0.
+one gives an example whose `has_labels` is 0, and so does one whose label map cleaning
+refuses.
 """
 
 import dataclasses
@@ -28,10 +29,10 @@ from dsr_jax.data.crop import (
     warp_labels,
 )
 from dsr_jax.data.image_file import read_image
+from dsr_jax.data.label_files import LabelFiles, LabelFileSettings, LabelTally
 from dsr_jax.data.spin_npz import read_spin_npz
 from dsr_jax.errors import UserError
-from dsr_jax.semantics import clean_label_map, read_label_map
-from dsr_jax.semantics.cleaning import KEYPOINT_CONFIDENCE
+from dsr_jax.semantics import CleaningSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +44,18 @@ class FolderSettings:
       images: the folder that `imgname` is relative to.
       labels: the folder of label maps; None trains without clothing.
       resolution: side of the crops in pixels.
-      clean_labels: drop labels far from the person's own keypoints.
+      label_files: how label maps are read.
+      cleaning: how label maps are cleaned.
     """
 
     annotations: str
     images: str
     labels: str | None = None
     resolution: int = 224
-    clean_labels: bool = True
+    label_files: LabelFileSettings = dataclasses.field(
+        default_factory=LabelFileSettings
+    )
+    cleaning: CleaningSettings = dataclasses.field(default_factory=CleaningSettings)
 
     def __post_init__(self):
         if self.resolution < 1:
@@ -74,6 +79,12 @@ class FolderDataset:
         self._settings = settings
         self._augmentation = augmentation
         self._annotations = read_spin_npz(settings.annotations)
+        self.label_tally = LabelTally()
+        """Which label maps were broken or refused so far."""
+        self._label_files = LabelFiles(
+            settings.label_files, settings.cleaning, self.label_tally
+        )
+        _, self._photo = np.unique(self._annotations.imgname, return_inverse=True)
         if not len(self._annotations):
             raise UserError(f"{settings.annotations}: holds no person; add some")
         for folder in filter(None, (settings.images, settings.labels)):
@@ -145,17 +156,25 @@ class FolderDataset:
     def _labels(
         self, index: int, affine: Float[np.ndarray, "2 3"], image_size: tuple[int, ...]
     ) -> tuple[UInt8[np.ndarray, "R R"], bool]:
-        resolution = self._settings.resolution
-        path = self._label_path(index)
-        if self._settings.labels is None or not path.exists():
+        resolution, labels = self._settings.resolution, None
+        if self._settings.labels is not None:
+            labels = self._label_files.read(
+                self._label_path(index),
+                index,
+                (image_size[0], image_size[1]),
+                self._keypoints_px(index),
+                BOX_PIXELS_PER_SCALE * float(self._annotations.scale[index]),
+                self._others_px(index),
+            )
+        if labels is None:
             return np.zeros((resolution, resolution), np.uint8), False
-        labels = read_label_map(path, (image_size[0], image_size[1]))
-        keypoints = self._keypoints_px(index)
-        # Without keypoints nothing says which labels are the person's.
-        located = np.any(keypoints[:, 2] > KEYPOINT_CONFIDENCE)
-        if self._settings.clean_labels and located:
-            labels = np.asarray(clean_label_map(labels, keypoints))
         return warp_labels(labels, affine, resolution), True
+
+    def _others_px(self, index: int) -> Float[np.ndarray, "P 49 3"]:
+        """Keypoints of the other people of the same photo."""
+        rows = np.flatnonzero(self._photo == self._photo[index])
+        others = [self._keypoints_px(int(row)) for row in rows if row != index]
+        return np.array(others, np.float32).reshape(-1, 49, 3)
 
     def _keypoints_px(self, index: int) -> Float[np.ndarray, "49 3"]:
         keypoints = np.zeros((49, 3), np.float32)

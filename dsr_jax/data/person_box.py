@@ -61,11 +61,11 @@ def read_openpose_boxes(path: str | Path) -> list[PersonBox | None]:
     Raises:
       UserError: the file is missing or is not OpenPose's output with BODY_25.
     """
-    return [box_of_keypoints(keypoints) for keypoints in read_openpose_people(path)]
+    return [box_of_keypoints(keypoints) for keypoints in read_openpose_keypoints(path)]
 
 
-def read_openpose_people(path: str | Path) -> list[Float[np.ndarray, "25 3"]]:
-    """The keypoints of each person of an OpenPose file: u, v in pixels, confidence.
+def read_openpose_keypoints(path: str | Path) -> Float[np.ndarray, "P 25 3"]:
+    """u, v in pixels and confidence of every person of an OpenPose file.
 
     Raises:
       UserError: the file is missing or is not OpenPose's output with BODY_25.
@@ -73,7 +73,7 @@ def read_openpose_people(path: str | Path) -> list[Float[np.ndarray, "25 3"]]:
     people = _read_json(path).get("people")
     if not isinstance(people, list):
         raise UserError(f"{path}: lacks the list 'people'; give OpenPose's json output")
-    keypoints = []
+    rows = []
     for number, person in enumerate(people):
         values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
         if not _is_numbers(values, _BODY_25_VALUES):
@@ -81,8 +81,8 @@ def read_openpose_people(path: str | Path) -> list[Float[np.ndarray, "25 3"]]:
                 f"{path}: person {number} lacks 25 x 3 numbers 'pose_keypoints_2d'; "
                 "run OpenPose with the BODY_25 model"
             )
-        keypoints.append(np.array(values, np.float64).reshape(25, 3))
-    return keypoints
+        rows.append(values)
+    return np.array(rows, np.float64).reshape(-1, 25, 3)
 
 
 def read_bbox(path: str | Path) -> PersonBox:

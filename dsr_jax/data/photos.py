@@ -12,7 +12,7 @@ from dsr_jax.data.person_box import (
     PersonBox,
     box_of_keypoints,
     read_bbox,
-    read_openpose_people,
+    read_openpose_keypoints,
 )
 from dsr_jax.errors import UserError
 
@@ -48,7 +48,7 @@ def find_photos(
     """
     if openpose is not None and box is not None:
         raise UserError("--openpose and --box are given: choose one")
-    paths = _photo_paths(Path(image))
+    paths = photo_paths(Path(image))
     photos = [_photo(path, Path(image).is_dir(), openpose, box) for path in paths]
     names = [name for photo in photos for name, _ in photo.people]
     if not names:
@@ -62,7 +62,12 @@ def find_photos(
     return photos
 
 
-def _photo_paths(image: Path) -> list[Path]:
+def photo_paths(image: Path) -> list[Path]:
+    """The photo, or those of the folder in the order of their names.
+
+    Raises:
+      UserError: no such path, or a folder without photos.
+    """
     if not image.is_dir():
         if not image.exists():
             raise UserError(f"{image}: no such photo or folder; check --image")
@@ -81,7 +86,7 @@ def _photo(
 ) -> Photo:
     if openpose is not None:
         file = _json_path(path, of_folder, Path(openpose), "--openpose")
-        people = read_openpose_people(file)
+        people = read_openpose_keypoints(file)
         several = len(people) > 1
         found = [
             (f"{path.stem}_{k}" if several else path.stem, person_box, keypoints)
@@ -108,8 +113,13 @@ def _json_path(photo: Path, of_folder: bool, given: Path, flag: str) -> Path:
         return given
     if not given.is_dir():
         raise UserError(f"{given}: {flag} must be a folder, as --image is one")
-    candidates = [given / f"{photo.stem}{end}.json" for end in ("", "_keypoints")]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    raise UserError(f"{candidates[0]}: no such file for {photo}; add it")
+    found = find_json(photo, given)
+    if found is None:
+        raise UserError(f"{given / photo.stem}.json: no such file for {photo}; add it")
+    return found
+
+
+def find_json(photo: Path, folder: Path) -> Path | None:
+    """`a.json` or `a_keypoints.json` of photo `a.jpg`; None if neither exists."""
+    candidates = [folder / f"{photo.stem}{end}.json" for end in ("", "_keypoints")]
+    return next((c for c in candidates if c.exists()), None)

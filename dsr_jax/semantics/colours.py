@@ -116,5 +116,6 @@ def _unknown(pixels: np.ndarray, wrong: np.ndarray, taxonomy: Taxonomy) -> PngEr
     return PngError(
         f"has {int(wrong.sum())} of {wrong.size} pixels in colours of no label of "
         f"{taxonomy.name}, such as RGB {example}; write label numbers or the palette's "
-        "colours, and name the taxonomy if it is another"
+        "colours, and name the taxonomy if it is another",
+        "unknown colours",
     )

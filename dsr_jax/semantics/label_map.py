@@ -17,6 +17,15 @@ from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, VOID, Taxonomy, label_l
 _VOID_COLOUR = (224, 224, 224)
 
 
+class BrokenLabelMap(UserError):
+    """A label map that cannot be used; the message is one complete line."""
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+        """What is wrong in a word or two ("truncated"), for counting."""
+
+
 def read_label_map(
     path: str | Path,
     size: tuple[int, int] | None = None,
@@ -40,17 +49,21 @@ def read_label_map(
         Off by default: a silhouette of 0 and 255 is no label map.
 
     Raises:
-      UserError: the file is missing, truncated, not a PNG, not 8-bit, of another size,
-        or holds a label or a colour that the taxonomy does not have.
+      BrokenLabelMap: the file is missing, truncated, not a PNG, not 8-bit, of another
+        size, or holds a label or a colour that the taxonomy does not have.
     """
     try:
         labels = _labels(decode_png(read_bytes(path, "label map")), taxonomy, void)
     except PngError as error:
-        raise UserError(f"{path}: this label map {error}") from error
+        message = f"{path}: this label map {error}"
+        raise BrokenLabelMap(message, error.reason) from error
+    except UserError as error:
+        raise BrokenLabelMap(str(error), "unreadable") from error
     if size is not None and labels.shape != tuple(size):
-        raise UserError(
+        raise BrokenLabelMap(
             f"{path}: this label map has {labels.shape[1]} x {labels.shape[0]} pixels "
-            f"but its image has {size[1]} x {size[0]}: they must agree"
+            f"but its image has {size[1]} x {size[0]}: they must agree",
+            "wrong size",
         )
     return labels if taxonomy is CIHP else label_lookup(taxonomy)[labels]
 
@@ -122,10 +135,12 @@ def _checked(
     if worst > last:
         raise PngError(
             f"has the value {worst}, but {taxonomy.name}'s labels are 0 to {last}; "
-            "name the taxonomy that it is in, or map it by name first"
+            "name the taxonomy that it is in, or map it by name first",
+            "unknown labels",
         )
     if void and VOID in indices and not numbers.any():
         raise PngError(
-            "has no label but 0 and 255: it is a silhouette, not a label map"
+            "has no label but 0 and 255: it is a silhouette, not a label map",
+            "silhouette",
         )
     return indices

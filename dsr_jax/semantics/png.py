@@ -23,6 +23,11 @@ _GREY, _PALETTE = 0, 3
 class PngError(Exception):
     """The file cannot be used; the message says why and what to do."""
 
+    def __init__(self, message: str, reason: str = "damaged"):
+        super().__init__(message)
+        self.reason = reason
+        """The kind of damage in a word or two, for counting."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Png:
@@ -45,7 +50,7 @@ def decode_png(data: bytes) -> Png:
     header = chunks[0][1]
     depth, colour_type = header[8], header[9]
     if depth != 8 and colour_type != _PALETTE:
-        raise PngError(f"has {depth} bits a sample; write it with 8")
+        raise PngError(f"has {depth} bits a sample; write it with 8", "not 8-bit")
     samples = _decode_pixels(header, [body for name, body in chunks if name == b"IDAT"])
     if colour_type != _PALETTE:
         return Png(samples, None)
@@ -60,8 +65,10 @@ def decode_png(data: bytes) -> Png:
 
 def _split(data: bytes) -> list[tuple[bytes, bytes]]:
     """(name, body) of every chunk up to IEND, checksums verified."""
+    if not data:
+        raise PngError("is empty (0 bytes); write it again", "empty")
     if not data.startswith(_SIGNATURE):
-        raise PngError("is not a PNG file; label maps must be PNG")
+        raise PngError("is not a PNG file; label maps must be PNG", "not a PNG")
     chunks: list[tuple[bytes, bytes]] = []
     start = len(_SIGNATURE)
     while start + 8 <= len(data):
@@ -75,7 +82,7 @@ def _split(data: bytes) -> list[tuple[bytes, bytes]]:
             return chunks
         chunks.append((name, body))
         start = end
-    raise PngError("is truncated; write it again")
+    raise PngError("is truncated; write it again", "truncated")
 
 
 def _decode_pixels(header: bytes, data: list[bytes]) -> np.ndarray:

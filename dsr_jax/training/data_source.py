@@ -1,5 +1,6 @@
 """Batches on the devices, in an order that the seed and the step alone decide."""
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -170,12 +171,37 @@ def open_datasets(settings: RunSettings) -> list[Dataset]:
             images=images,
             labels=labels or None,
             resolution=settings.data.image_size,
+            label_files=settings.labels,
+            cleaning=settings.cleaning,
         )
         try:
             datasets.append(FolderDataset(folder, settings.augmentation))
         except UserError as error:
             raise UserError(f"data set '{name}' of 'data.datasets': {error}") from error
     return datasets
+
+
+def label_counts(datasets: Sequence[Dataset]) -> dict[str, float]:
+    """Label maps of all data sets that were broken or refused so far, for the metrics.
+
+    Empty if no data set comes from files.
+    """
+    totals: collections.Counter[str] = collections.Counter()
+    for dataset in datasets:
+        if isinstance(dataset, FolderDataset):
+            totals.update(dataset.label_tally.counts())
+    return dict(totals)
+
+
+def label_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
+    """The same in words, a line for each data set and reason; "" if all were used."""
+    lines = [
+        f"data set '{entry[0]}': {line}"
+        for entry, dataset in zip(settings.data.datasets, datasets, strict=False)
+        if isinstance(dataset, FolderDataset)
+        for line in dataset.label_tally.lines()
+    ]
+    return "\n".join(lines)
 
 
 def split_by_share(shares: Sequence[float], batch_size: int) -> list[int]:

@@ -41,6 +41,8 @@ class Hooks:
     """A panel of pictures."""
     save_picture: Callable[[int, UInt8[np.ndarray, "H W 3"]], None]
     """Keeps the panel of a step."""
+    count: Callable[[], Mapping[str, float]] = dict
+    """What the data loader counted so far, by name, for the record."""
 
 
 def train(
@@ -81,6 +83,7 @@ def train(
                 record["images_per_second"] = (
                     settings.batch_size * len(pending) / seconds
                 )
+                record |= hooks.count()
                 pending = []
                 bar.set_postfix_str(_summary(record), refresh=False)
                 if due["evaluate"] and not stop.requested:

@@ -5,13 +5,14 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from dsr_jax.data import AugmentationSettings
+from dsr_jax.data import AugmentationSettings, LabelFileSettings
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import TEXTURES, PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
 from dsr_jax.regressor import RegressorSettings
+from dsr_jax.semantics import CleaningSettings
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training.optimizer import OptimizerSettings
 
@@ -160,6 +161,8 @@ class RunSettings:
 
     training: TrainingSettings
     data: DataSettings
+    labels: LabelFileSettings
+    cleaning: CleaningSettings
     synthetic: SyntheticSettings
     augmentation: AugmentationSettings
     body: BodySettings
@@ -177,7 +180,8 @@ class RunSettings:
           UserError: an unknown, missing or impossible key, by its full name.
         """
         sections = (
-            *("training", "data", "synthetic", "augmentation", "body", "semantics"),
+            *("training", "data", "labels", "cleaning", "synthetic", "augmentation"),
+            *("body", "semantics"),
             *("regressor", "rasterizer", "objective", "optimizer"),
             "evaluation",
         )
@@ -198,6 +202,8 @@ class RunSettings:
         return cls(
             training=_read(TrainingSettings, config, "training"),
             data=data,
+            labels=_read(LabelFileSettings, config, "labels"),
+            cleaning=_read(CleaningSettings, config, "cleaning"),
             synthetic=_read(SyntheticSettings, config, "synthetic", image_size=size),
             augmentation=_read(AugmentationSettings, config, "augmentation"),
             body=_read(BodySettings, config, "body"),

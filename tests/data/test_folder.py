@@ -16,6 +16,7 @@ from dsr_jax.data import (
     write_spin_npz,
 )
 from dsr_jax.errors import UserError
+from dsr_jax.semantics import RELEASED_CLEANING, UNCLEANED
 
 SIDE = 16
 
@@ -52,7 +53,7 @@ def _settings(folder, **changes):
         images=str(folder / "images"),
         labels=str(folder / "labels"),
         resolution=SIDE,
-        clean_labels=False,
+        cleaning=UNCLEANED,
     )
     return dataclasses.replace(settings, **changes)
 
@@ -142,7 +143,8 @@ def test_labels_far_from_the_keypoints_are_cleaned(tmp_path):
         has_labels=np.ones(2, np.float32),
     )
     write_people(tmp_path, [batch])
-    dataset = FolderDataset(_settings(tmp_path, resolution=64, clean_labels=True))
+    settings = _settings(tmp_path, resolution=64, cleaning=RELEASED_CLEANING)
+    dataset = FolderDataset(settings)
     cleaned = dataset.example(0).labels
     # The top-left corner grown by 30 px; the border itself stays.
     assert cleaned[:30, :30].min() == 5

@@ -109,6 +109,12 @@ COMMANDS = {
     "--config=tiny.py --workdir=run --config.body.name=nobody.npz": "nobody.npz",
     "--config=tiny.py --workdir=run --config.body.mean_parameters=no.npz": "no.npz",
     "--config=tiny.py --workdir=run --config.semantics.prior=no.npz": "no.npz",
+    "--config=tiny.py --workdir=run --config.labels.broken=skpi": (
+        "config section 'labels': broken 'skpi' is unknown: did you mean 'skip'?"
+    ),
+    "--config=tiny.py --workdir=run --config.cleaning.others=box": (
+        "config section 'cleaning': others 'box'"
+    ),
     "--config=tiny.py --workdir=run --config.data.source=folder": (
         "config section 'data': datasets is empty"
     ),

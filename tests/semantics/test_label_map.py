@@ -135,7 +135,7 @@ def test_writing_refuses_foreign_labels_and_leaves_the_old_file(tmp_path, labels
     [
         (lambda a: png(a, GREY)[:-20], "truncated"),
         (lambda a: png(a, GREY)[:30], "truncated"),
-        (lambda a: b"", "not a PNG"),
+        (lambda a: b"", "is empty"),
         (lambda a: cv2.imencode(".jpg", a)[1].tobytes(), "not a PNG"),
         (lambda a: bytearray(png(a, GREY)[:50]) + b"\1" + png(a, GREY)[51:], "damaged"),
         (lambda a: png(a, GREY, 16), "16 bits"),

@@ -15,6 +15,8 @@ from dsr_jax.errors import UserError
 from dsr_jax.training import data_source
 from dsr_jax.training.data_source import (
     PeopleDataset,
+    label_counts,
+    label_report,
     open_datasets,
     split_by_share,
     training_stream,
@@ -149,6 +151,52 @@ def test_data_sets_are_mixed_by_share(tmp_path):
         assert (batch.betas[:, 0] == 0).sum() == 6
     again = take(training_stream(settings, BODY, device_mesh(), 2, datasets), 1)
     jax.tree.map(np.testing.assert_array_equal, batches[2], again[0])
+
+
+@pytest.fixture
+def two_sets(tmp_path):
+    """Two data sets on disk; the second has a label map that is cut short."""
+    people = jax.device_get(fake_people(jax.random.key(0), 6, None, _Sized()))
+    sets = []
+    for name in ("whole", "broken"):
+        write_people(tmp_path / name, [people])
+        parts = ("annotations.npz", "images", "labels")
+        sets.append((name, *(str(tmp_path / name / part) for part in parts), 0.5))
+    path = tmp_path / "broken" / "labels" / "000004.png"
+    path.write_bytes(path.read_bytes()[:-9])
+    return {"data.source": "folder", "data.datasets": tuple(sets)}
+
+
+def test_a_broken_label_map_ends_the_stream_with_one_line(two_sets):
+    settings = settings_with(**two_sets)
+    datasets = open_datasets(settings)
+    stream = training_stream(settings, BODY, device_mesh(), 0, datasets)
+    with pytest.raises(UserError, match=r"000004\.png: this label map is truncated"):
+        take(stream, 2)
+
+
+def test_broken_and_refused_label_maps_are_counted_over_data_sets(two_sets):
+    settings = settings_with(**two_sets, **{"labels.broken": "skip"})
+    datasets = open_datasets(settings)
+    assert label_counts([]) == {}
+    stream = training_stream(settings, BODY, device_mesh(), 0, datasets)
+    batches = take(stream, 3)
+    # The fakes' label maps are all background.
+    assert not any(batch.has_labels.any() for batch in batches)
+    assert label_counts([*datasets, PeopleDataset(batches[0])]) == {
+        "data/broken_label_maps": 1.0,
+        "data/refused_label_maps": 11.0,
+    }
+    assert label_report(settings, datasets).splitlines() == [
+        "data set 'whole': 6 label map(s) refused: shows nobody",
+        "data set 'broken': 1 label map(s) broken: truncated",
+        "data set 'broken': 5 label map(s) refused: shows nobody",
+    ]
+    trusting = settings_with(
+        **two_sets, **{"labels.broken": "skip", "cleaning.refuse": False}
+    )
+    stream = training_stream(trusting, BODY, device_mesh(), 0, open_datasets(trusting))
+    assert sum(batch.has_labels.sum() for batch in take(stream, 3)) == 22
 
 
 def test_a_missing_data_set_is_one_line(tmp_path):

@@ -89,6 +89,7 @@ class Run:
             save_picture=lambda step, picture: self.pictures.append(
                 (step, int(picture[0, 0, 0]))
             ),
+            count=lambda: {"data/broken_label_maps": 3.0},
         )
         with StopRequest() as stop:
             try:
@@ -146,6 +147,7 @@ def test_records_are_means_since_the_last_one(run):
     assert records[8]["term/dsr_c"] == 13.5
     assert records[6]["validation/mpjpe"] == 50.0
     assert records[2]["images_per_second"] > 0
+    assert records[2]["data/broken_label_maps"] == 3
 
 
 def test_a_finished_run_does_nothing_more(run):

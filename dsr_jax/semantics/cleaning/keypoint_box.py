@@ -1,25 +1,14 @@
-"""Which labels to trust: those near the person, and those with enough pixels."""
+"""The released cleaning: labels count only inside the box of the keypoints."""
 
-from collections.abc import Sequence
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array, Bool, Float, Int, Integer
-from dsr_jax.semantics.taxonomy import CIHP
+from dsr_jax.arrays import Array, Float, Integer
 
 # Both from the authors' released code: a parser without instances also labels the
 # person's neighbours, so labels count only near the person's own keypoints.
 KEYPOINT_CONFIDENCE = 0.3
 KEYPOINT_MARGIN_PX = 30.0
-
-# DSR §3 "DSR - Minimal-Clothing": labels whose outline is about the naked body's.
-MINIMAL_CLOTHING_LABELS = ("left-arm", "right-arm", "left-shoe", "right-shoe", "face")
-
-# The authors' released code: a label counts with more than 60 px of a 224 x 224 crop.
-MINIMUM_LABEL_PIXELS = 60
-_REFERENCE_PIXELS = 224 * 224
 
 
 def clean_label_map(
@@ -58,38 +47,3 @@ def _between(
     """(W,) values against (*batch) bounds: (*batch, W)."""
     values = values.reshape((1,) * low.ndim + values.shape)
     return (values >= low[..., None]) & (values <= high[..., None])
-
-
-def minimum_pixels(height: int, width: int) -> float:
-    """`MINIMUM_LABEL_PIXELS`, scaled to the area of a crop of another size."""
-    return MINIMUM_LABEL_PIXELS * (height * width) / _REFERENCE_PIXELS
-
-
-def class_counts(
-    classes: Integer[Array, "*batch H W"], numbers: Sequence[int]
-) -> Int[Array, "*batch K"]:
-    """How many pixels of each of the classes `numbers` an image has, int32."""
-    sums = [jnp.sum(classes == k, (-2, -1), dtype=jnp.int32) for k in numbers]
-    return jnp.stack(sums, -1)
-
-
-@jax.named_scope("minimal_clothing_validity")
-def minimal_clothing_validity(
-    labels: Integer[Array, "*batch H W"],
-) -> Bool[Array, "*batch 5"]:
-    """Which of `MINIMAL_CLOTHING_LABELS` an image has enough pixels of to count."""
-    counts = class_counts(
-        labels, [CIHP.index(name) for name in MINIMAL_CLOTHING_LABELS]
-    )
-    return counts > minimum_pixels(*labels.shape[-2:])
-
-
-@jax.named_scope("minimal_clothing_mask")
-def minimal_clothing_mask(
-    labels: Integer[Array, "*batch H W"], valid: Bool[Array, "*batch 5"]
-) -> Float[Array, "*batch H W"]:
-    """G of DSR eq. 3: 1 where the label is a minimal-clothing one that counts."""
-    mask = jnp.zeros(labels.shape, bool)
-    for number, name in enumerate(MINIMAL_CLOTHING_LABELS):
-        mask |= (labels == CIHP.index(name)) & valid[..., number, None, None]
-    return mask.astype(jnp.float32)
