@@ -4,6 +4,7 @@ key → person (shape, pose, outfit, colours) → dressed vertices → camera
     → visible faces → labels and light at every sample → image, labels, joints
 """
 
+import dataclasses
 import functools
 
 import jax
@@ -16,6 +17,7 @@ from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data.batch import Batch
 from dsr_jax.data.synthetic.hanging import tube_faces
 from dsr_jax.data.synthetic.occluders import Occluder, covered
+from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
 from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
 from dsr_jax.data.synthetic.picture import compose, draw_person, interpolate
 from dsr_jax.data.synthetic.settings import SyntheticSettings
@@ -27,6 +29,9 @@ from dsr_jax.numerics import geometry_einsum
 from dsr_jax.rasterizer import visible_faces
 
 SPLITS = ("train", "validation", "test")
+
+# Only ever append: the place in this list is part of the key.
+_EXTRAS = ("parser_noise",)
 
 Backgrounds = UInt8[Array, "P h w 3"]
 
@@ -61,7 +66,8 @@ def synthetic_people(
       backgrounds: images to cut backgrounds from, RGB; procedural ones without.
 
     Returns:
-      A batch whose body parameters, camera, joints and labels are exact. A keypoint
+      A batch whose body parameters, camera, joints and labels are exact, the labels as
+      far as `settings.parser_noise` leaves them. A keypoint
       has confidence 0 outside the crop or behind an object, 1 elsewhere, even if the
       person's own body hides it.
     """
@@ -110,7 +116,17 @@ def _views(
     def photograph(chunk: tuple[Person, View]) -> tuple[Batch, Array]:
         return _photograph(*chunk, model, surface, settings, backgrounds)
 
-    return _in_chunks(photograph, (people, seen), settings.people_at_once)
+    batch, vertices = _in_chunks(photograph, (people, seen), settings.people_at_once)
+    if settings.parser_noise > 0:
+        noise = ParserNoise.scaled(settings.parser_noise)
+        noisy = corrupt_labels(_extra_key(key, "parser_noise"), batch.labels, noise)
+        batch = dataclasses.replace(batch, labels=noisy)
+    return batch, vertices
+
+
+def _extra_key(key: Key[Array, ""], name: str) -> Key[Array, ""]:
+    """A key that leaves all other draws as they are."""
+    return jax.random.fold_in(key, 1 + _EXTRAS.index(name))
 
 
 def _in_chunks(function, inputs, size: int):

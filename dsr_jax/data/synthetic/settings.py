@@ -112,6 +112,9 @@ class SyntheticSettings:
     noise: Range = (0.0, 0.03)
     """Standard deviation of the sensor noise, of a full scale of 1."""
 
+    parser_noise: float = 0.0
+    """Severity of the errors in the labels; 1 is a mediocre parser: `ParserNoise`."""
+
     def __post_init__(self):
         """Refuses what cannot be drawn.
 
@@ -142,6 +145,7 @@ class SyntheticSettings:
 _NOT_NEGATIVE = (
     *("shape_spread", "shape_limit", "pose_spread", "frontal_spread_degrees"),
     *("yaw_limit_degrees", "roll_spread_degrees", "shift_range"),
+    "parser_noise",
 )
 
 
