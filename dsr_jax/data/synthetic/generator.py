@@ -15,6 +15,7 @@ from dsr_jax.arrays import Array, Float, Key, UInt8
 from dsr_jax.body import BodyModel, body_joints
 from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data.batch import Batch
+from dsr_jax.data.synthetic.damage import damage, damages
 from dsr_jax.data.synthetic.hanging import tube_faces
 from dsr_jax.data.synthetic.occluders import Occluder, covered
 from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
@@ -30,8 +31,8 @@ from dsr_jax.rasterizer import visible_faces
 
 SPLITS = ("train", "validation", "test")
 
-# Only ever append: the place in this list is part of the key.
-_EXTRAS = ("parser_noise",)
+# Folded into a key whose children by `split`, numbered from 0, are used for the rest.
+_NOISE_KEY, _DAMAGE_KEY = 1_000_001, 1_000_002
 
 Backgrounds = UInt8[Array, "P h w 3"]
 
@@ -117,16 +118,21 @@ def _views(
         return _photograph(*chunk, model, surface, settings, backgrounds)
 
     batch, vertices = _in_chunks(photograph, (people, seen), settings.people_at_once)
+    return _spoil(key, batch, settings), vertices
+
+
+def _spoil(key: Key[Array, ""], batch: Batch, settings: SyntheticSettings) -> Batch:
+    """Damages the photographs and errs in the labels, as far as is asked for."""
+    if damages(settings):
+        image = jnp.asarray(batch.image)
+        spoilt = damage(jax.random.fold_in(key, _DAMAGE_KEY), image, settings)
+        batch = dataclasses.replace(batch, image=spoilt)
     if settings.parser_noise > 0:
         noise = ParserNoise.scaled(settings.parser_noise)
-        noisy = corrupt_labels(_extra_key(key, "parser_noise"), batch.labels, noise)
+        labels = jnp.asarray(batch.labels)
+        noisy = corrupt_labels(jax.random.fold_in(key, _NOISE_KEY), labels, noise)
         batch = dataclasses.replace(batch, labels=noisy)
-    return batch, vertices
-
-
-def _extra_key(key: Key[Array, ""], name: str) -> Key[Array, ""]:
-    """A key that leaves all other draws as they are."""
-    return jax.random.fold_in(key, 1 + _EXTRAS.index(name))
+    return batch
 
 
 def _in_chunks(function, inputs, size: int):

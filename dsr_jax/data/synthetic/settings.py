@@ -112,6 +112,16 @@ class SyntheticSettings:
     noise: Range = (0.0, 0.03)
     """Standard deviation of the sensor noise, of a full scale of 1."""
 
+    motion_blur_probability: float = 0.0
+    motion_blur: Range = (0.01, 0.05)
+    """How far the camera moves, in sides of the crop, in any direction."""
+    low_resolution_probability: float = 0.0
+    low_resolution: Range = (1.5, 4.0)
+    """Pixels of the crop to one of the photograph."""
+    jpeg_probability: float = 0.0
+    jpeg_quality: Range = (20.0, 80.0)
+    """On the Independent JPEG Group's scale of 1 to 100; colour is halved (4:2:0)."""
+
     parser_noise: float = 0.0
     """Severity of the errors in the labels; 1 is a mediocre parser: `ParserNoise`."""
 
@@ -140,6 +150,12 @@ class SyntheticSettings:
             raise ValueError(f"image_size must be at least 16, got {self.image_size}")
         if not (self.box_margin > 0 and self.scale_range[0] > 0):
             raise ValueError("box_margin and scale_range must be positive")
+        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise ValueError(
+                f"jpeg_quality must be in [1, 100], got {self.jpeg_quality}"
+            )
+        if self.low_resolution[0] < 1 or not 0 <= self.motion_blur[0] <= 1:
+            raise ValueError("low_resolution must be at least 1, motion_blur positive")
 
 
 _NOT_NEGATIVE = (
