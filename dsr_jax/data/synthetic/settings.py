@@ -104,6 +104,10 @@ class SyntheticSettings:
     occluder_probability: float = 0.2
     occluder_size: Range = (0.12, 0.38)
     """Half-sides of an occluding object, in half-sides of the crop."""
+    bystander_probability: float = 0.0
+    """How often another person is in the frame; the labels show their clothes too."""
+    bystander_front_probability: float = 0.35
+    """How often that person is in front instead of behind."""
     ambient_light: Range = (0.42, 0.65)
     brightness: Range = (0.85, 1.2)
     contrast: Range = (0.8, 1.15)
