@@ -13,6 +13,7 @@ Range = tuple[float, float]
 
 LOWERS = ("trousers", "shorts", "skirt")
 UPPERS = ("bare", "sleeveless", "t-shirt", "long sleeve")
+OBJECTS = ("box", "bottle", "telephone", "ball", "bag")
 HAIR = ("bald", "short", "medium", "long")
 
 
@@ -86,9 +87,15 @@ class SyntheticSettings:
     lowers: Weights = (("trousers", 0.60), ("shorts", 0.24), ("skirt", 0.16))
     dress_probability: float = 0.10
     coat_probability: float = 0.14
+    leggings_probability: float = 0.0
+    """How often those whose legs show wear leggings beneath; their label is pants."""
+    vest_probability: float = 0.0
+    """How many of the coats have no sleeves."""
     shoes_probability: float = 0.88
     socks_probability: float = 0.60
     hair: Weights = (("bald", 0.05), ("short", 0.45), ("medium", 0.24), ("long", 0.26))
+    hair_sheet_probability: float = 0.0
+    """How often medium and long hair hangs free instead of being a part of the head."""
     hat_probability: float = 0.15
     gloves_probability: float = 0.05
     scarf_probability: float = 0.07
@@ -104,6 +111,12 @@ class SyntheticSettings:
     occluder_probability: float = 0.2
     occluder_size: Range = (0.12, 0.38)
     """Half-sides of an occluding object, in half-sides of the crop."""
+    object_probability: float = 0.0
+    """How often something is in one of the hands; its label is background."""
+    objects: Weights = (
+        *(("box", 0.2), ("bottle", 0.2), ("telephone", 0.2), ("ball", 0.15)),
+        ("bag", 0.25),
+    )
     bystander_probability: float = 0.0
     """How often another person is in the frame; the labels show their clothes too."""
     bystander_front_probability: float = 0.35
@@ -140,6 +153,7 @@ class SyntheticSettings:
         _check_names("uppers", self.uppers, UPPERS)
         _check_names("lowers", self.lowers, LOWERS)
         _check_names("hair", self.hair, HAIR)
+        _check_names("objects", self.objects, OBJECTS)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_probability") and not 0 <= value <= 1:

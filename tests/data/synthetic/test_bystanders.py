@@ -1,4 +1,4 @@
-"""Other people in the frame: where they are, what they hide, and whose the labels are."""
+"""Other people in the frame: where they are, what they hide, whose labels count."""
 
 import dataclasses
 
