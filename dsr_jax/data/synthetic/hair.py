@@ -5,10 +5,9 @@ crown to the tips, columns from the left temple around the back to the right one
 given in head coordinates (see `head_coordinates`), so that any body with SMPL's
 skeleton wears it. It turns with the head, below the chin more and more with the chest.
 
-The helper's skirt was tried as well, and the tubes of `hanging` are kept: it is one
-closed cone to the ankles, which cannot be cut to length without its folds and is
-skinned to the legs, so that it tears open in a stride, a squat or on a chair, while the
-hull that a tube hangs on follows the posed legs by construction.
+MakeHuman's skirt helper is not used: one cone to the ankles of a standing person, it
+would have to be cut to every length and skinned to legs that part, while the hull that
+a tube of `hanging` lies on follows the posed legs by construction.
 """
 
 import dataclasses
