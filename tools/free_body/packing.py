@@ -44,7 +44,7 @@ def write_body(path: pathlib.Path, body: Body) -> None:
         **_sparse("joints49", body.joints49),
         **_sparse("h36m17", body.h36m17),
     }
-    _write_npz(path, arrays)
+    write_npz(path, arrays)
 
 
 def _fixed_point(
@@ -64,7 +64,7 @@ def _sparse(name: str, matrix: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _write_npz(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+def write_npz(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():

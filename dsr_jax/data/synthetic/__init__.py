@@ -6,11 +6,14 @@ from dsr_jax.data.synthetic.generator import (
     synthetic_people,
     synthetic_views,
 )
+from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 
 __all__ = [
     "SPLITS",
+    "ParserNoise",
     "SyntheticSettings",
+    "corrupt_labels",
     "split_key",
     "synthetic_people",
     "synthetic_views",

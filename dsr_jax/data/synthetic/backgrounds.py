@@ -5,10 +5,9 @@ import typing
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dsr_jax.arrays import Array, Float, UInt8
-from dsr_jax.data.synthetic.sampling import Draws
+from dsr_jax.data.synthetic.sampling import Draws, smooth_field
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 
 _RECTANGLES = 5
@@ -115,16 +114,8 @@ def _noise(scene: Scene, size: int) -> Float[Array, "S S"]:
     """Value noise: random grids of several resolutions, linearly interpolated."""
     total = jnp.zeros((size, size))
     for values in scene.noise:
-        weights = _interpolation(size, values.shape[-1])
-        total += weights @ values @ weights.T
+        total += smooth_field(values, (size, size))
     return total
-
-
-def _interpolation(size: int, cells: int) -> Float[np.ndarray, "S C"]:
-    """Matrix of linear interpolation from `cells` knots to `size` pixels."""
-    position = np.linspace(0, cells - 1, size)
-    distance = np.abs(position[:, None] - np.arange(cells)[None, :])
-    return np.maximum(1 - distance, 0).astype(np.float32)
 
 
 def _cut_out(

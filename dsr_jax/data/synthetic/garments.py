@@ -64,17 +64,19 @@ def layer_labels(outfit: Outfit) -> Int[Array, "K"]:
     lower = jnp.where(
         outfit.lower_is_skirt > 0, CIHP.index("skirt"), CIHP.index("pants")
     )
+    socks = jnp.asarray(CIHP.index("socks"))
+    if outfit.has_leggings is not None:
+        socks = jnp.where(outfit.has_leggings > 0, CIHP.index("pants"), socks)
+    by_outfit = {"socks": socks, "lower": lower, "upper": upper}
     fixed = {
-        **dict(skin="torso-skin", socks="socks", shoes="left-shoe", coat="coat"),
+        **dict(skin="torso-skin", shoes="left-shoe", coat="coat"),
         **dict(gloves="glove", scarf="scarf", hair="hair", hat="hat"),
         "sunglasses": "sunglasses",
     }
     return jnp.stack(
         [
-            lower
-            if name == "lower"
-            else upper
-            if name == "upper"
+            by_outfit[name]
+            if name in by_outfit
             else jnp.asarray(CIHP.index(fixed[name]))
             for name in LAYERS
         ]

@@ -4,29 +4,34 @@ key → person (shape, pose, outfit, colours) → dressed vertices → camera
     → visible faces → labels and light at every sample → image, labels, joints
 """
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array, Float, Key, UInt8
+from dsr_jax.arrays import Array, Bool, Float, Key, UInt8
 from dsr_jax.body import BodyModel, body_joints
 from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data.batch import Batch
-from dsr_jax.data.synthetic.hanging import tube_faces
-from dsr_jax.data.synthetic.occluders import Occluder, covered
+from dsr_jax.data.synthetic.bystanders import shown_at
+from dsr_jax.data.synthetic.damage import damage, damages
+from dsr_jax.data.synthetic.drawing import draw
+from dsr_jax.data.synthetic.occluders import covered
+from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
 from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
-from dsr_jax.data.synthetic.picture import compose, draw_person, interpolate
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.data.synthetic.surface import Surface, survey
 from dsr_jax.data.synthetic.views import View, aim, sample_view
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.numerics import geometry_einsum
-from dsr_jax.rasterizer import visible_faces
 
 SPLITS = ("train", "validation", "test")
+
+# Folded into a key whose children by `split`, numbered from 0, are used for the rest.
+_NOISE_KEY, _DAMAGE_KEY = 1_000_001, 1_000_002
 
 Backgrounds = UInt8[Array, "P h w 3"]
 
@@ -61,9 +66,10 @@ def synthetic_people(
       backgrounds: images to cut backgrounds from, RGB; procedural ones without.
 
     Returns:
-      A batch whose body parameters, camera, joints and labels are exact. A keypoint
-      has confidence 0 outside the crop or behind an object, 1 elsewhere, even if the
-      person's own body hides it.
+      A batch whose body parameters, camera, joints and labels are exact, the labels as
+      far as `settings.parser_noise` leaves them. A keypoint has confidence 0 outside
+      the crop or behind an object or another person, 1 elsewhere, even if the person's
+      own body hides it.
     """
     batch, _ = _views(key, count, 1, model, settings, backgrounds)
     return batch
@@ -110,7 +116,22 @@ def _views(
     def photograph(chunk: tuple[Person, View]) -> tuple[Batch, Array]:
         return _photograph(*chunk, model, surface, settings, backgrounds)
 
-    return _in_chunks(photograph, (people, seen), settings.people_at_once)
+    batch, vertices = _in_chunks(photograph, (people, seen), settings.people_at_once)
+    return _spoil(key, batch, settings), vertices
+
+
+def _spoil(key: Key[Array, ""], batch: Batch, settings: SyntheticSettings) -> Batch:
+    """Damages the photographs and errs in the labels, as far as is asked for."""
+    if damages(settings):
+        image = jnp.asarray(batch.image)
+        spoilt = damage(jax.random.fold_in(key, _DAMAGE_KEY), image, settings)
+        batch = dataclasses.replace(batch, image=spoilt)
+    if settings.parser_noise > 0:
+        noise = ParserNoise.scaled(settings.parser_noise)
+        labels = jnp.asarray(batch.labels)
+        noisy = corrupt_labels(jax.random.fold_in(key, _NOISE_KEY), labels, noise)
+        batch = dataclasses.replace(batch, labels=noisy)
+    return batch
 
 
 def _in_chunks(function, inputs, size: int):
@@ -149,14 +170,14 @@ def _photograph(
     joints = body_joints(model, dressed.mesh, "gt24")
     camera = jax.vmap(aim, in_axes=(0, 0, None))(views, joints, settings)
     with jax.named_scope("draw"):
-        image, labels = _draw(
+        image, labels, hidden = draw(
             people, views, dressed, camera, model, surface, settings, backgrounds
         )
     batch = Batch(
         image=image,
         labels=labels,
         has_labels=jnp.ones(len(camera)),
-        keypoints_ndc=_keypoints(model, dressed, camera, views.occluder),
+        keypoints_ndc=_keypoints(model, dressed, camera, views, hidden),
         joints=jnp.concatenate([joints, jnp.ones_like(joints[..., :1])], axis=-1),
         pose=pose,
         betas=people.betas,
@@ -166,42 +187,18 @@ def _photograph(
     return batch, project_weak_to_ndc(dressed.mesh.vertices, camera)
 
 
-def _draw(
-    people: Person,
-    views: View,
-    dressed: Dressed,
-    camera: Float[Array, "B 3"],
-    model: BodyModel,
-    surface: Surface,
-    settings: SyntheticSettings,
-    backgrounds: Backgrounds | None,
-) -> tuple[UInt8[Array, "B S S 3"], UInt8[Array, "B S S"]]:
-    """Image and label map of each person."""
-    body_faces = model.faces.shape[0]
-    faces = jnp.concatenate([model.faces, tube_faces(model.template.shape[0])])
-    samples = settings.image_size * settings.supersampling
-    hit = visible_faces(
-        project_weak_to_ndc(dressed.vertices, camera), faces, (samples, samples)
-    )
-
-    def one(face, barycentric, points, normals, person, view):
-        seen = interpolate(face, barycentric, faces, points, normals, body_faces)
-        colour, labels = draw_person(
-            seen, person.outfit, person.appearance, view.light, surface.landmarks
-        )
-        return compose(colour, labels, face >= 0, view, settings, backgrounds)
-
-    return jax.vmap(one)(
-        hit.face, hit.barycentric, dressed.points, dressed.normals, people, views
-    )
-
-
 def _keypoints(
-    model: BodyModel, dressed: Dressed, camera: Array, occluder: Occluder
+    model: BodyModel,
+    dressed: Dressed,
+    camera: Array,
+    views: View,
+    hidden: Bool[Array, "B D D"] | None,
 ) -> Float[Array, "B 49 3"]:
     """The 49 keypoints in NDC, with confidence 1 where a viewer can place them."""
     joints = body_joints(model, dressed.mesh, "joints49")
     x, y, _ = jnp.moveaxis(project_weak_to_ndc(joints, camera), -1, 0)
-    hidden = jax.vmap(covered)(occluder, x, y)
+    is_covered = jax.vmap(covered)(views.occluder, x, y)
+    if hidden is not None:
+        is_covered |= shown_at(hidden, x, y)
     inside = jnp.maximum(jnp.abs(x), jnp.abs(y)) < 1
-    return jnp.stack([x, y, (inside & ~hidden).astype(x.dtype)], axis=-1)
+    return jnp.stack([x, y, (inside & ~is_covered).astype(x.dtype)], axis=-1)

@@ -5,9 +5,6 @@ posed and clothed body: it follows every shape and every pose without cutting th
 leg, and spans the gap between the legs as a skirt does.
 """
 
-import dataclasses
-import typing
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +12,7 @@ import numpy as np
 from dsr_jax.arrays import Array, Float, Int
 from dsr_jax.body import JOINT_NAMES
 from dsr_jax.data.synthetic.outfits import Outfit
+from dsr_jax.data.synthetic.pieces import Piece, grid_faces, grid_normals
 from dsr_jax.data.synthetic.surface import LEVELS, Points, Surface
 from dsr_jax.numerics import geometry_einsum, safe_normalize
 
@@ -33,28 +31,9 @@ _HEIGHT_UNIT = 0.42
 _PATTERN_RADIUS = 0.16
 
 
-@typing.no_type_check
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Tube:
-    """Hanging cloth of one person; all in one point where there is none."""
-
-    vertices: Float[Array, "T 3"]
-    """Metres, in the axes of the posed body."""
-    normals: Float[Array, "T 3"]
-    points: Points
-    """Pattern coordinates; the height is that of the part of the leg next to it."""
-
-
 def tube_faces(first_vertex: int) -> Int[np.ndarray, "G 3"]:
     """The triangles of the tube, its vertices numbered from `first_vertex`."""
-    ring, segment = np.meshgrid(
-        np.arange(RINGS - 1), np.arange(SEGMENTS), indexing="ij"
-    )
-    a = ring * (SEGMENTS + 1) + segment
-    b, c, d = a + 1, a + SEGMENTS + 1, a + SEGMENTS + 2
-    quads = np.stack([np.stack([a, b, c], -1), np.stack([b, d, c], -1)], -2)
-    return (first_vertex + quads.reshape(-1, 3)).astype(np.int32)
+    return grid_faces(RINGS, SEGMENTS + 1, first_vertex)
 
 
 def hang(
@@ -62,7 +41,7 @@ def hang(
     rotations: Float[Array, "24 3 3"],
     surface: Surface,
     outfit: Outfit,
-) -> Tube:
+) -> Piece:
     """Wraps the tube around a posed body.
 
     Args:
@@ -81,8 +60,8 @@ def hang(
     stands_off = down[:, None] * (1 + outfit.folds * wave[None, :]) * outfit.flare
     vertices = point + (stands_off + _CLEARANCE)[..., None] * outward
     vertices = jnp.where(outfit.has_flare > 0, vertices, vertices[:1, :1])
-    normals = _grid_normals(vertices, vertices - centre)
-    return Tube(
+    normals = grid_normals(vertices, vertices - centre)
+    return Piece(
         vertices.reshape(-1, 3), normals.reshape(-1, 3), _pattern(turns, heights)
     )
 
@@ -155,14 +134,6 @@ def _between(rows: Float[Array, "L K 3"], index: Float[Array, "R"]) -> Array:
     lower = jnp.clip(jnp.floor(index).astype(jnp.int32), 0, len(LEVELS) - 2)
     fraction = (index - lower)[:, None, None]
     return (1 - fraction) * rows[lower] + fraction * rows[lower + 1]
-
-
-def _grid_normals(vertices: Float[Array, "R K 3"], outward: Array) -> Array:
-    """Unit normals of the tube by finite differences, turned outwards."""
-    around, along = (jnp.asarray(jnp.gradient(vertices, axis=axis)) for axis in (1, 0))
-    normals = safe_normalize(jnp.cross(around, along))
-    facing = jnp.sum(normals * outward, axis=-1, keepdims=True)
-    return jnp.where(facing < 0, -normals, normals)
 
 
 def _pattern(turns: Array, heights: Array) -> Points:

@@ -20,6 +20,8 @@ _HAIR_VOLUMES = ((0.0, 0.0), (0.006, 0.024), (0.012, 0.030), (0.012, 0.028))
 
 # Beyond any height or arm coordinate: a garment cut there covers nothing.
 NOTHING = 9.0
+# Folded into the key for what came later, so that the rest is drawn as before.
+_LAYERS_KEY = 1_000_006
 
 
 @typing.no_type_check
@@ -79,6 +81,8 @@ class Outfit:
     hat_brim: Array
     hat_brim_is_round: Array
     has_sunglasses: Array
+    has_leggings: Array | None = None
+    """1 where what is named `socks` reaches up to the waist and counts as pants."""
 
 
 def sample_outfit(key: Key[Array, ""], settings: SyntheticSettings) -> Outfit:
@@ -89,6 +93,9 @@ def sample_outfit(key: Key[Array, ""], settings: SyntheticSettings) -> Outfit:
     fields |= _flare(draws, fields)
     fields |= _hands_and_feet(draws, settings, fields)
     fields |= _head(draws, settings)
+    if settings.leggings_probability > 0 or settings.vest_probability > 0:
+        layers = Draws(jax.random.fold_in(key, _LAYERS_KEY), 4)
+        fields |= _more_layers(layers, settings, fields)
     return Outfit(**fields)
 
 
@@ -163,6 +170,22 @@ def _flare(draws: Draws, worn: dict[str, Array]) -> dict[str, Array]:
         "flare": jnp.where(coat, 0.03 + 0.03 * worn["coat_loose"], wide),
         "folds": draws.uniform((0.05, 0.30)),
         "fold_count": jnp.round(draws.uniform((5.0, 10.0))),
+    }
+
+
+def _more_layers(
+    draws: Draws, settings: SyntheticSettings, worn: dict[str, Array]
+) -> dict[str, Array]:
+    """Leggings under shorts, skirts and dresses; coats without sleeves."""
+    lower = jnp.where(worn["upper_is_dress"] > 0, worn["upper_hem"], worn["lower_hem"])
+    shows = (lower > -1.6) & (lower < NOTHING)
+    leggings = draws.chance(settings.leggings_probability) * shows
+    waist = draws.uniform((0.1, 0.2))
+    vest = draws.chance(settings.vest_probability) > 0
+    return {
+        "has_leggings": leggings,
+        "sock_top": jnp.where(leggings > 0, waist, worn["sock_top"]),
+        "coat_sleeve": jnp.where(vest, draws.uniform((0.0, 0.1)), worn["coat_sleeve"]),
     }
 
 

@@ -10,9 +10,13 @@ from dsr_jax.arrays import Array, Float, Key
 from dsr_jax.body import BodyMesh, BodyModel, BodyParams, pose_body
 from dsr_jax.data.synthetic.appearance import Appearance, sample_appearance
 from dsr_jax.data.synthetic.cloth import cloth_offsets
+from dsr_jax.data.synthetic.hair import Strands, hang_hair, sample_strands
 from dsr_jax.data.synthetic.hanging import hang
+from dsr_jax.data.synthetic.holding import Held, hold, sample_held
 from dsr_jax.data.synthetic.outfits import Outfit, sample_outfit
+from dsr_jax.data.synthetic.pieces import Piece
 from dsr_jax.data.synthetic.poses import sample_pose
+from dsr_jax.data.synthetic.sampling import Draws
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import world_rotations
 from dsr_jax.data.synthetic.surface import Points, Surface
@@ -22,6 +26,8 @@ from dsr_jax.numerics import geometry_einsum
 _SAG = 0.5
 # Metres of cloth from which on the body's own relief no longer shows.
 _HIDES_RELIEF = 0.012
+# Folded into a key whose children by `split`, numbered from 0, are used for the rest.
+_OBJECT_KEY, _HAIR_KEY = 1_000_004, 1_000_005
 
 
 @typing.no_type_check
@@ -35,13 +41,15 @@ class Person:
     betas: Float[Array, "10"]
     outfit: Outfit
     appearance: Appearance
+    held: Held | None = None
+    strands: Strands | None = None
 
 
 @typing.no_type_check
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Dressed:
-    """A posed person in clothes: the body's vertices, then those of hanging cloth."""
+    """A posed person: vertices of the body, hanging cloth, held object and hair."""
 
     mesh: BodyMesh
     """The naked body."""
@@ -57,6 +65,12 @@ def sample_person(
 ) -> Person:
     """Draws a body shape, a pose, an outfit and its colours."""
     k = jax.random.split(key, 4)
+    held = strands = None
+    if settings.object_probability > 0:
+        held = sample_held(Draws(jax.random.fold_in(key, _OBJECT_KEY), 12), settings)
+    if settings.hair_sheet_probability > 0:
+        own = Draws(jax.random.fold_in(key, _HAIR_KEY), 6)
+        strands = sample_strands(own, settings)
     limit = settings.shape_limit
     betas = settings.shape_spread * jax.random.normal(k[0], (10,))
     return Person(
@@ -64,6 +78,8 @@ def sample_person(
         betas=jnp.clip(betas, -limit, limit),
         outfit=sample_outfit(k[2], settings),
         appearance=sample_appearance(k[3], settings),
+        held=held,
+        strands=strands,
     )
 
 
@@ -97,16 +113,40 @@ def dress(
     tube = jax.vmap(hang, in_axes=(0, 0, None, 0))(
         clothed, rotations, surface, person.outfit
     )
-    points = jax.tree.map(
-        lambda own, hung: jnp.concatenate(
-            [jnp.broadcast_to(own[None], clothed.shape[:2]), hung], axis=1
+    body = Piece(
+        vertices=clothed,
+        normals=normals,
+        points=jax.tree.map(
+            lambda own: jnp.broadcast_to(own[None], clothed.shape[:2]), surface.points
         ),
-        surface.points,
-        tube.points,
     )
-    return Dressed(
-        mesh=mesh,
-        vertices=jnp.concatenate([clothed, tube.vertices], axis=1),
-        normals=jnp.concatenate([normals, tube.normals], axis=1),
-        points=points,
-    )
+    pieces = [body, tube, *_loose_pieces(model, surface, person, mesh, rotations)]
+    whole = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), *pieces)
+    return Dressed(mesh, whole.vertices, whole.normals, whole.points)
+
+
+def _loose_pieces(
+    model: BodyModel,
+    surface: Surface,
+    person: Person,
+    mesh: BodyMesh,
+    rotations: Float[Array, "B 24 3 3"],
+) -> list[Piece]:
+    """What people hold and the hair that hangs, as far as the settings know them."""
+    pieces = []
+    if person.held is not None:
+        pieces.append(jax.vmap(hold)(person.held, mesh.joints, rotations))
+    if person.strands is not None:
+        rest = geometry_einsum("jv,vc->jc", model.joint_regressor, model.template)
+        hair = jax.vmap(hang_hair, in_axes=(0, 0, None, None, 0, 0))
+        pieces.append(
+            hair(
+                person.strands,
+                person.outfit,
+                surface.landmarks,
+                rest,
+                mesh.joints,
+                rotations,
+            )
+        )
+    return pieces

@@ -1,5 +1,9 @@
 """From visible faces to a photograph and its label map."""
 
+import dataclasses
+import typing
+
+import jax
 import jax.numpy as jnp
 
 from dsr_jax.arrays import Array, Float, Int, UInt8
@@ -13,6 +17,7 @@ from dsr_jax.data.synthetic.garments import (
     skin_label,
     visible_layer,
 )
+from dsr_jax.data.synthetic.holding import Held, object_colour
 from dsr_jax.data.synthetic.lighting import Light, shade
 from dsr_jax.data.synthetic.occluders import covered, draw_occluder
 from dsr_jax.data.synthetic.outfits import Outfit
@@ -24,30 +29,66 @@ from dsr_jax.data.synthetic.views import View
 _BACKGROUND = 0
 
 
+class Ends(typing.NamedTuple):
+    """The number of the face behind the last of each piece; 0 of a piece left out."""
+
+    body: int
+    tube: int
+    held: int = 0
+    hair: int = 0
+
+
+@typing.no_type_check
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What each sample of a picture meets."""
+
+    points: Points
+    normal: tuple[Array, Array, Array]
+    """x, y and z in camera axes, of any length."""
+    hangs: Array
+    """Whether it is hanging cloth."""
+    is_object: Array | None = None
+    """Whether it is held in a hand."""
+    is_hair: Array | None = None
+    """Whether it is hair that hangs."""
+
+
 def draw_person(
-    seen: tuple[Points, tuple[Array, Array, Array], Array],
+    seen: Seen,
     outfit: Outfit,
     appearance: Appearance,
+    held: Held | None,
     light: Light,
     marks: Landmarks,
 ) -> tuple[Float[Array, "3 D D"], Int[Array, "D D"]]:
     """Colour and label of every sample that shows the person.
 
     Args:
-      seen: surface coordinates, normal and "is hanging cloth", of each sample.
+      seen: what each sample meets.
       outfit: what is worn.
       appearance: its colours.
+      held: what is in a hand, if anything can be.
       light: what falls on it.
       marks: of the body.
     """
-    points, normal, hangs = seen
+    points, two_sided = seen.points, seen.hangs
     layer = visible_layer(margins(points, outfit, marks))
-    layer = jnp.where(hangs, _hanging_layer(outfit), layer)
+    layer = jnp.where(seen.hangs, _hanging_layer(outfit), layer)
+    if seen.is_hair is not None:
+        layer = jnp.where(seen.is_hair, LAYER["hair"], layer)
+        two_sided |= seen.is_hair
     labels = layer_labels(outfit)[layer]
     labels = jnp.where(layer == LAYER["skin"], skin_label(points, marks), labels)
     labels = jnp.where(layer == LAYER["shoes"], shoe_label(points), labels)
     colour = paint(points, layer, appearance, marks)
-    lit = shade(normal, points, layer, hangs, light, appearance.wrinkles)
+    if held is not None and seen.is_object is not None:
+        colour = jnp.where(seen.is_object[None], object_colour(held, points), colour)
+        labels = jnp.where(seen.is_object, _BACKGROUND, labels)
+        # Skin has no folds either.
+        layer = jnp.where(seen.is_object, LAYER["skin"], layer)
+    lit = shade(seen.normal, points, layer, two_sided, light, appearance.wrinkles)
     return colour * light.tint[:, None, None] * lit[None], labels
 
 
@@ -62,11 +103,11 @@ def interpolate(
     faces: Int[Array, "F 3"],
     points: Points,
     normals: Float[Array, "D 3"],
-    body_faces: int,
-) -> tuple[Points, tuple[Array, Array, Array], Array]:
-    """Surface coordinates and normal where each sample meets the surface.
+    ends: Ends,
+) -> Seen:
+    """What each sample meets, interpolated over its triangle.
 
-    Samples that show nothing get those of the first face.
+    Samples that show nothing get what the first face is.
     """
     index = jnp.maximum(face, 0)
     corners = faces[index]
@@ -74,10 +115,18 @@ def interpolate(
     table = jnp.concatenate([jnp.stack(columns, -1), normals], axis=-1)
     mixed = jnp.sum(table[corners] * barycentric[..., None], axis=-2)
     values = [mixed[..., i] for i in range(8)]
-    return (
-        Points(*values[:5]),
-        (values[5], values[6], values[7]),
-        index >= body_faces,
+    hangs = index >= ends.body
+    if ends.held or ends.hair:
+        hangs &= index < ends.tube
+    # Hair comes last, after what is held.
+    is_object = (index >= ends.tube) & (index < ends.held) if ends.held else None
+    is_hair = index >= (ends.held or ends.tube) if ends.hair else None
+    return Seen(
+        points=Points(*values[:5]),
+        normal=(values[5], values[6], values[7]),
+        hangs=hangs,
+        is_object=is_object,
+        is_hair=is_hair,
     )
 
 

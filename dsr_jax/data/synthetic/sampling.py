@@ -1,4 +1,4 @@
-"""Random draws: a stream of numbers from one key.
+"""Random draws: a stream of numbers from one key, and smooth fields of them.
 
 A generator call of its own for every number would make a program of a hundred of them:
 minutes of compilation. A `Draws` makes its numbers in one call and hands them out.
@@ -64,3 +64,19 @@ class Draws:
             table[names.index(name)] += weight
         cumulative = np.cumsum(table / table.sum()).astype(np.float32)
         return jnp.minimum(jnp.sum(self.unit() >= cumulative), len(names) - 1)
+
+
+def smooth_field(
+    values: Float[Array, "C C"], shape: tuple[int, ...]
+) -> Float[Array, "H W"]:
+    """A grid of values over an image of `shape` (H, W), linearly interpolated."""
+    cells = values.shape[-1]
+    rows, columns = (_interpolation(size, cells) for size in shape)
+    return rows @ values @ columns.T
+
+
+def _interpolation(size: int, cells: int) -> Float[np.ndarray, "S C"]:
+    """Matrix of linear interpolation from `cells` knots to `size` pixels."""
+    position = np.linspace(0, cells - 1, size)
+    distance = np.abs(position[:, None] - np.arange(cells)[None, :])
+    return np.maximum(1 - distance, 0).astype(np.float32)

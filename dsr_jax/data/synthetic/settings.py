@@ -13,6 +13,7 @@ Range = tuple[float, float]
 
 LOWERS = ("trousers", "shorts", "skirt")
 UPPERS = ("bare", "sleeveless", "t-shirt", "long sleeve")
+OBJECTS = ("box", "bottle", "telephone", "ball", "bag")
 HAIR = ("bald", "short", "medium", "long")
 
 
@@ -86,9 +87,15 @@ class SyntheticSettings:
     lowers: Weights = (("trousers", 0.60), ("shorts", 0.24), ("skirt", 0.16))
     dress_probability: float = 0.10
     coat_probability: float = 0.14
+    leggings_probability: float = 0.0
+    """How often those whose legs show wear leggings beneath; their label is pants."""
+    vest_probability: float = 0.0
+    """How many of the coats have no sleeves."""
     shoes_probability: float = 0.88
     socks_probability: float = 0.60
     hair: Weights = (("bald", 0.05), ("short", 0.45), ("medium", 0.24), ("long", 0.26))
+    hair_sheet_probability: float = 0.0
+    """How often medium and long hair hangs free instead of being a part of the head."""
     hat_probability: float = 0.15
     gloves_probability: float = 0.05
     scarf_probability: float = 0.07
@@ -104,6 +111,16 @@ class SyntheticSettings:
     occluder_probability: float = 0.2
     occluder_size: Range = (0.12, 0.38)
     """Half-sides of an occluding object, in half-sides of the crop."""
+    object_probability: float = 0.0
+    """How often something is in one of the hands; its label is background."""
+    objects: Weights = (
+        *(("box", 0.2), ("bottle", 0.2), ("telephone", 0.2), ("ball", 0.15)),
+        ("bag", 0.25),
+    )
+    bystander_probability: float = 0.0
+    """How often another person is in the frame; the labels show their clothes too."""
+    bystander_front_probability: float = 0.35
+    """How often that person is in front instead of behind."""
     ambient_light: Range = (0.42, 0.65)
     brightness: Range = (0.85, 1.2)
     contrast: Range = (0.8, 1.15)
@@ -111,6 +128,19 @@ class SyntheticSettings:
     """Weight of the neighbouring pixels."""
     noise: Range = (0.0, 0.03)
     """Standard deviation of the sensor noise, of a full scale of 1."""
+
+    motion_blur_probability: float = 0.0
+    motion_blur: Range = (0.01, 0.05)
+    """How far the camera moves, in sides of the crop, in any direction."""
+    low_resolution_probability: float = 0.0
+    low_resolution: Range = (1.5, 4.0)
+    """Pixels of the crop to one of the photograph."""
+    jpeg_probability: float = 0.0
+    jpeg_quality: Range = (20.0, 80.0)
+    """On the Independent JPEG Group's scale of 1 to 100; colour is halved (4:2:0)."""
+
+    parser_noise: float = 0.0
+    """Severity of the errors in the labels; 1 is a mediocre parser: `ParserNoise`."""
 
     def __post_init__(self):
         """Refuses what cannot be drawn.
@@ -123,6 +153,7 @@ class SyntheticSettings:
         _check_names("uppers", self.uppers, UPPERS)
         _check_names("lowers", self.lowers, LOWERS)
         _check_names("hair", self.hair, HAIR)
+        _check_names("objects", self.objects, OBJECTS)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_probability") and not 0 <= value <= 1:
@@ -137,11 +168,18 @@ class SyntheticSettings:
             raise ValueError(f"image_size must be at least 16, got {self.image_size}")
         if not (self.box_margin > 0 and self.scale_range[0] > 0):
             raise ValueError("box_margin and scale_range must be positive")
+        if not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise ValueError(
+                f"jpeg_quality must be in [1, 100], got {self.jpeg_quality}"
+            )
+        if self.low_resolution[0] < 1 or not 0 <= self.motion_blur[0] <= 1:
+            raise ValueError("low_resolution must be at least 1, motion_blur positive")
 
 
 _NOT_NEGATIVE = (
     *("shape_spread", "shape_limit", "pose_spread", "frontal_spread_degrees"),
     *("yaw_limit_degrees", "roll_spread_degrees", "shift_range"),
+    "parser_noise",
 )
 
 

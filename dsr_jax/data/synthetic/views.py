@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from dsr_jax.arrays import Array, Float, Key
 from dsr_jax.body import KEYPOINT_NAMES_49
 from dsr_jax.data.synthetic.backgrounds import Scene, sample_scene
+from dsr_jax.data.synthetic.bystanders import Bystander, sample_bystander
 from dsr_jax.data.synthetic.lighting import Light, sample_light
 from dsr_jax.data.synthetic.occluders import Occluder, sample_occluder
 from dsr_jax.data.synthetic.photograph import Exposure, sample_exposure
@@ -20,6 +21,8 @@ from dsr_jax.rotations import axis_angle_to_matrix
 # The rasterizer sees to 100 m; the weak camera puts a body of scale s at 44.64 / s m.
 _SCALE_RANGE = (0.5, 3.0)
 _LARGEST_ROLL = 20.0
+# Folded into a key whose children by `split`, numbered from 0, are used for the rest.
+_BYSTANDER_KEY = 1_000_003
 # Of the 24 ground-truth joints, which end at the head's top.
 _LEG_JOINTS = [
     i
@@ -46,6 +49,7 @@ class View:
     light: Light
     scene: Scene
     exposure: Exposure
+    bystander: Bystander | None = None
 
 
 def sample_view(key: Key[Array, ""], settings: SyntheticSettings) -> View:
@@ -53,6 +57,10 @@ def sample_view(key: Key[Array, ""], settings: SyntheticSettings) -> View:
     numbers, noise = jax.random.split(key)
     draws = Draws(numbers, 608)
     limit = settings.shift_range
+    bystander = None
+    if settings.bystander_probability > 0:
+        company = jax.random.fold_in(key, _BYSTANDER_KEY)
+        bystander = sample_bystander(Draws(company, 8), settings)
     return View(
         orientation=_sample_orientation(draws, settings),
         is_truncated=draws.chance(settings.truncation_probability),
@@ -62,6 +70,7 @@ def sample_view(key: Key[Array, ""], settings: SyntheticSettings) -> View:
         light=sample_light(draws, settings),
         scene=sample_scene(draws, settings),
         exposure=sample_exposure(draws, noise, settings),
+        bystander=bystander,
     )
 
 

@@ -169,3 +169,27 @@ def test_without_a_skirt_the_tube_is_one_point(body, surface, draw_outfit):
     faces = tube_faces(10)
     assert faces.min() == 10 and faces.max() == 9 + RINGS * (SEGMENTS + 1)
     assert np.isfinite(np.asarray(tube.normals)).all()
+
+
+def test_leggings_are_pants_beneath_shorts(surface, draw_outfit):
+    key, shorts = jax.random.key(3), (("shorts", 1.0),)
+    bare = draw_outfit(key, _settings(lowers=shorts))
+    outfit = draw_outfit(key, _settings(lowers=shorts, leggings_probability=1.0))
+    before, after = _layers(surface, bare), _layers(surface, outfit)
+    legs = (before == LAYER["skin"]) & (np.asarray(surface.points.height) < -0.3)
+    assert legs.sum() > 50 and (after[legs] == LAYER["socks"]).all()
+    np.testing.assert_array_equal(before[~legs], after[~legs])
+    assert layer_labels(outfit)[LAYER["socks"]] == CIHP.index("pants")
+    assert layer_labels(bare)[LAYER["socks"]] == CIHP.index("socks")
+    trousers = draw_outfit(key, _settings(leggings_probability=1.0))
+    assert trousers.has_leggings == 0 and trousers.sock_top == -NOTHING
+
+
+def test_vests_are_coats_without_sleeves(surface, draw_outfit):
+    key, worn = jax.random.key(1), dict(coat_probability=1.0, vest_probability=1.0)
+    settings = _settings(uppers=(("long sleeve", 1.0),), **worn)
+    layer = _layers(surface, draw_outfit(key, settings))
+    arm = np.asarray(surface.points.arm)
+    forearm = (arm > 0.3) & (arm < 1.6)
+    assert (layer[forearm] == LAYER["upper"]).all()
+    assert (layer == LAYER["coat"]).sum() > 50
