@@ -31,7 +31,9 @@ from dsr_jax.semantics.prior import (
     load_prior,
     save_prior,
 )
+from dsr_jax.semantics.prior_conversion import prior_per_face, prior_per_vertex
 from dsr_jax.semantics.prior_learning import accumulate_label_counts, prior_from_counts
+from dsr_jax.semantics.prior_symmetry import mirror_vertices, symmetrize_counts
 from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, Taxonomy, lookup_by_name
 from dsr_jax.semantics.textures import group_prior, semantic_textures, visible_vertices
 
@@ -62,10 +64,14 @@ __all__ = [
     "minimal_clothing_mask",
     "minimal_clothing_validity",
     "minimum_pixels",
+    "mirror_vertices",
     "prior_from_counts",
+    "prior_per_face",
+    "prior_per_vertex",
     "read_label_map",
     "save_prior",
     "semantic_textures",
+    "symmetrize_counts",
     "visible_vertices",
     "write_label_map",
 ]

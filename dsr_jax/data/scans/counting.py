@@ -6,9 +6,6 @@ A scan's counts do not depend on what is counted beside it, and they are added i
 order of the scans' names: an interrupted count goes on to the same bits.
 """
 
-import dataclasses
-import functools
-import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +26,6 @@ from dsr_jax.camera import (
 )
 from dsr_jax.data.scans.reading import Scan, ScanView, read_scan
 from dsr_jax.errors import UserError
-from dsr_jax.files import read_bytes, write_bytes
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import NUM_LABELS, accumulate_label_counts, read_label_map
 
@@ -42,18 +38,6 @@ _NO_LABEL = 255
 _LEAST_LABELLED = 0.1
 # Scans that wait to be added, for each that is being counted.
 _WAITING = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class CountState:
-    """The counts of the scans that are done."""
-
-    counts: Float[np.ndarray, "V L"]
-    """Votes, float64."""
-    done: tuple[str, ...]
-    """Names of the scans in `counts`, in the order in which they were added."""
-    broken: tuple[str, ...]
-    """What was wrong with the scans that were skipped, one line each."""
 
 
 def scan_counts(folder: str | Path, model: BodyModel) -> Float[np.ndarray, "V 20"]:
@@ -110,21 +94,21 @@ def _add_view(counts: Array, scan: Scan, view: ScanView, model: BodyModel) -> Ar
     counts, labelled = _add_window(counts, points_px, window, model.faces)
     if not labelled >= _LEAST_LABELLED:
         raise UserError(
-            f"{view.label_path}: only {labelled:.0%} of the body's pixels bear a label; "
-            "check that this view's camera and label map belong together, and that its "
-            "axes are x right, y down, z away from the camera"
+            f"{view.label_path}: only {labelled:.0%} of the body's pixels bear a "
+            "label; check that this view's camera and label map belong together, and "
+            "that its axes are x right, y down, z away from the camera"
         )
     return counts
 
 
 def _project(view: ScanView, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Pixel coordinates (V, 2)."""
-    intrinsics = view.intrinsics
+    intrinsics: np.ndarray | Array | None = view.intrinsics
     if intrinsics is None:
         if size[0] != size[1]:
             raise UserError(
-                f"{view.label_path}: has {size[1]} x {size[0]} pixels, but a weak camera "
-                "needs a square image; give K, R, t and image_size"
+                f"{view.label_path}: has {size[1]} x {size[0]} pixels, but a weak "
+                "camera needs a square image; give K, R, t and image_size"
             )
         intrinsics = centred_intrinsics(FOCAL_LENGTH * size[0] / CROP_SIZE, size)
     return np.asarray(_to_pixels(points.astype(np.float32), intrinsics))
@@ -161,42 +145,11 @@ def _add_window(
     faces: Int[Array, "F 3"],
 ) -> tuple[Float[Array, "V L"], Float[Array, ""]]:
     """The counts with one view's votes, and which share of the body is labelled."""
-    points = pixels_to_ndc(points_px[:, :2], labels.shape)
+    size = labels.shape[0], labels.shape[1]
+    points = pixels_to_ndc(points_px[:, :2], size)
     vertices_ndc = jnp.concatenate([points, points_px[:, 2:]], -1)
-    hit = visible_faces(vertices_ndc, faces, labels.shape)
+    hit = visible_faces(vertices_ndc, faces, size)
     shown = (hit.face >= 0) & (labels < NUM_LABELS)
     labelled = jnp.sum(shown & (labels > 0)) / jnp.maximum(jnp.sum(shown), 1)
-    return accumulate_label_counts(counts, hit.face, labels, faces), labelled
-
-
-def save_count_state(path: str | Path, state: CountState) -> None:
-    """Writes the state in one step: a stop at any moment leaves the old or the new."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        counts=state.counts,
-        done=np.array(state.done, np.str_),
-        broken=np.array(state.broken, np.str_),
-    )
-    write_bytes(path, buffer.getvalue())
-
-
-def load_count_state(path: str | Path, num_vertices: int) -> CountState:
-    """Reads what `save_count_state` wrote.
-
-    Raises:
-      UserError: not such a file, or of another body.
-    """
-    remedy = "delete it to count from the start"
-    try:
-        with np.load(io.BytesIO(read_bytes(path, "count state"))) as stored:
-            counts = stored["counts"]
-            done, broken = stored["done"].tolist(), stored["broken"].tolist()
-    except (ValueError, OSError, EOFError, KeyError) as error:
-        raise UserError(f"{path}: this count state is damaged; {remedy}") from error
-    if counts.shape != (num_vertices, NUM_LABELS):
-        raise UserError(
-            f"{path}: counts {len(counts)} vertices, but the body has {num_vertices}; "
-            f"{remedy}"
-        )
-    return CountState(counts, tuple(done), tuple(broken))
+    counts = accumulate_label_counts(counts, hit.face, hit.barycentric, labels, faces)
+    return counts, labelled

@@ -15,8 +15,8 @@
 
 R (N, 3, 3) and t (N, 3) in metres lead from world to camera axes (x right, y down, z
 away), X_cam = R X + t. K (N, 3, 3) is in pixels, the centre of the top-left pixel at
-(0, 0), and `image_size` (N, 2) is the (height, width) that it belongs to. What all views
-share may be given once, without N. A weak camera is `dsr_jax.camera.weak`'s.
+(0, 0), and `image_size` (N, 2) is the (height, width) that it belongs to. What all
+views share may be given once, without N. A weak camera is `dsr_jax.camera.weak`'s.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Float
+from dsr_jax.arrays import Array, Float
 from dsr_jax.body import BodyModel, BodyParams, pose_body
 from dsr_jax.camera import weak_camera_translation
 from dsr_jax.errors import UserError
@@ -80,8 +80,8 @@ def find_scans(folder: str | Path) -> list[Path]:
     scans = [path for path in inside if any((path / mark).exists() for mark in marks)]
     if not scans:
         raise UserError(
-            f"{folder}: holds no scan; each is a folder with {FIT_FILE}, {CAMERAS_FILE} "
-            f"and {LABELS_FOLDER}/"
+            f"{folder}: holds no scan; each is a folder with {FIT_FILE}, "
+            f"{CAMERAS_FILE} and {LABELS_FOLDER}/"
         )
     return scans
 
@@ -113,7 +113,7 @@ def _read_vertices(folder: Path, model: BodyModel) -> np.ndarray:
         raise UserError(f"{path}: lacks 'vertices', or 'pose' and 'betas'; add them")
     pose = _pose(path, arrays)
     betas = _shaped(path, arrays, "betas", (model.shape_directions.shape[-1],))
-    vertices = np.asarray(_pose_jitted(model, pose, betas))
+    vertices = np.asarray(_posed(model, jnp.asarray(pose), jnp.asarray(betas)))
     if "translation" in arrays:
         vertices = vertices + _shaped(path, arrays, "translation", (3,))
     return vertices
@@ -130,7 +130,7 @@ def _pose(path: Path, arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 @jax.jit
-def _pose_jitted(model: BodyModel, pose: np.ndarray, betas: np.ndarray) -> jax.Array:
+def _posed(model: BodyModel, pose: Array, betas: Array) -> Array:
     return pose_body(model, BodyParams(pose=pose, betas=betas)).vertices
 
 
@@ -139,13 +139,14 @@ def _read_views(folder: Path) -> tuple[ScanView, ...]:
     arrays = _read_npz(path, "camera file")
     names = _names(path, arrays)
     count = len(names)
+    intrinsics: list[np.ndarray | None] = [None] * count
+    sizes: list[tuple[int, int] | None] = [None] * count
     if "camera" in arrays:
         camera = _shaped(path, arrays, "camera", (count, 3))
         if camera[:, 0].min() <= 0:
             raise UserError(f"{path}: 'camera' has a scale s <= 0; give [s, tx, ty]")
         rotation = _per_view(path, arrays, "R", count, (3, 3), np.eye(3))
         translation = np.asarray(weak_camera_translation(jnp.asarray(camera)))
-        intrinsics, sizes = [None] * count, [None] * count
     else:
         rotation = _per_view(path, arrays, "R", count, (3, 3))
         translation = _per_view(path, arrays, "t", count, (3,))
@@ -166,8 +167,8 @@ def _names(path: Path, arrays: dict[str, np.ndarray]) -> list[str]:
     names = arrays.get("names", np.zeros(0))
     if names.ndim != 1 or names.dtype.kind != "U" or not len(names):
         raise UserError(
-            f"{path}: 'names' must list the file name of each view's label map, such as "
-            "np.array(['front.png', 'back.png'])"
+            f"{path}: 'names' must list the file name of each view's label map, "
+            "such as np.array(['front.png', 'back.png'])"
         )
     for name in names:
         if Path(str(name)).name != str(name):

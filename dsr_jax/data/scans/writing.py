@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +49,8 @@ def write_scan(
     named = {"names": np.array(list(labels), np.str_), **cameras}
     for file, arrays in ((CAMERAS_FILE, named), (FIT_FILE, fit)):
         buffer = io.BytesIO()
-        np.savez(buffer, **{key: np.asarray(value) for key, value in arrays.items()})
+        plain: dict[str, Any] = {key: np.asarray(arrays[key]) for key in arrays}
+        np.savez(buffer, **plain)
         write_bytes(folder / file, buffer.getvalue())
 
 
@@ -79,7 +81,7 @@ def write_synthetic_scans(
     for person in range(people):
         chosen = slice(person * views, (person + 1) * views)
         seen: Batch = jax.tree.map(lambda leaf: leaf[chosen], batch)  # noqa: B023
-        label_maps = {f"{i:02d}.png": seen.labels[i] for i in range(views)}
+        label_maps = {f"{i:02d}.png": np.asarray(seen.labels[i]) for i in range(views)}
         fit = {"pose": seen.pose[0], "betas": seen.betas[0]}
         cameras = _cameras(seen, model, settings.image_size)
         write_scan(Path(folder) / f"{start + person:06d}", fit, cameras, label_maps)
@@ -93,7 +95,7 @@ def _cameras(seen: Batch, model: BodyModel, side: int) -> dict[str, np.ndarray]:
     """
     root = np.asarray(seen.pose[:, 0], np.float64)
     rotation = root @ root[0].T
-    pelvis = _pelvis(model, seen.betas[0])
+    pelvis = _pelvis(model, np.asarray(seen.betas[0]))
     distance = np.asarray(weak_camera_translation(jnp.asarray(seen.camera)), np.float64)
     size = (side, side)
     return {

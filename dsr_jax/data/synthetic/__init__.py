@@ -6,7 +6,7 @@ from dsr_jax.data.synthetic.generator import (
     synthetic_people,
     synthetic_views,
 )
-from dsr_jax.data.synthetic.settings import SyntheticSettings
+from dsr_jax.data.synthetic.settings import SyntheticSettings, whole_people
 
 __all__ = [
     "SPLITS",
@@ -14,4 +14,5 @@ __all__ = [
     "split_key",
     "synthetic_people",
     "synthetic_views",
+    "whole_people",
 ]
