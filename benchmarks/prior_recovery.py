@@ -10,9 +10,10 @@ nearest to it among those that lie on its own triangles. Prints the mean total v
 
     TV_v = ½ Σ_l |p_v(l) − q_v(l)|
 
-over the vertices that both saw at least 50 times, against the same people (the error of
-the voting rule) and against as many others (with the noise of both samples), and that
-between the two estimates of different people (the noise alone).
+over the vertices that both saw at least 50 times: learnt and estimated from the same
+people (the error of the voting rule), learnt from one half of them and estimated from
+the other (with the noise of both samples), and that noise alone, between the estimates
+of the halves.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from dsr_jax.semantics import NUM_LABELS, accumulate_label_counts
 
 LEAST_SEEN = 50
 _PEOPLE_A_STEP = 4
+_STEPS_A_REPORT = 50
 _FINER = 2
 # Metres by which a triangle must be nearer than a vertex to hide it.
 _HIDES = 1e-4
@@ -113,9 +115,9 @@ def _planes(corners) -> tuple[jax.Array, jax.Array]:
     for i, j in ((1, 2), (2, 0), (0, 1)):
         across = x[:, i] * y[:, j] - x[:, j] * y[:, i]
         rows.append(jnp.stack([y[:, i] - y[:, j], x[:, j] - x[:, i], across], -1))
-    weights = jnp.stack(rows) / jnp.where(covers, area, 1)[:, None]
-    nowhere = jnp.array([0.0, 0.0, -1.0])
-    weights = jnp.where(covers[:, None], weights, nowhere)
+    covers, area = covers[None, :, None], area[None, :, None]
+    nowhere = jnp.array([[[0.0, 0.0, -1.0]]])
+    weights = jnp.where(covers, jnp.stack(rows) / jnp.where(covers, area, 1), nowhere)
     return weights, jnp.sum(weights / z.T[..., None], 0)
 
 
@@ -137,26 +139,39 @@ def total_variation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def recovery(body: str, people: int, views: int, size: int) -> dict[str, object]:
-    """The figures that the module's docstring lists."""
+    """The figures that the module's docstring lists, printed now and then, too."""
     model = load_body(body)
     around = jnp.asarray(triangles_around(np.asarray(model.faces), len(model.template)))
-    shape = (len(model.template), NUM_LABELS)
-    learnt, same, others = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    # Two halves of the people, (V, 20) each.
+    learnt = np.zeros((2, len(model.template), NUM_LABELS))
+    estimated = np.zeros_like(learnt)
     steps = people // _PEOPLE_A_STEP
-    keys = [jax.random.split(split_key(seed, "train"), steps) for seed in (0, 1)]
-    for step in tqdm(range(steps), unit_scale=_PEOPLE_A_STEP, unit="person"):
-        learnt += np.asarray(learnt_counts(keys[0][step], model, views, size))
-        for total, key in ((same, keys[0][step]), (others, keys[1][step])):
-            total += np.asarray(estimated_counts(key, model, around, views, size))
+    keys = jax.random.split(split_key(0, "train"), steps)
+    for step, key in enumerate(tqdm(keys, unit_scale=_PEOPLE_A_STEP, unit="person")):
+        half = step % 2
+        learnt[half] += np.asarray(learnt_counts(key, model, views, size))
+        estimated[half] += np.asarray(estimated_counts(key, model, around, views, size))
+        if (step + 1) % _STEPS_A_REPORT == 0 and step + 1 < steps:
+            done = (step + 1) * _PEOPLE_A_STEP
+            tqdm.write(f"{done} people: {json.dumps(_figures(learnt, estimated))}")
+    return _figures(learnt, estimated)
+
+
+def _figures(learnt: np.ndarray, estimated: np.ndarray) -> dict[str, object]:
+    pairs = {
+        "same_people": (learnt.sum(0), estimated.sum(0)),
+        "other_half": (learnt[0], estimated[1]),
+        "noise_of_halves": (estimated[0], estimated[1]),
+    }
     figures: dict[str, object] = {}
-    pairs = {"same": (learnt, same), "other": (learnt, others), "noise": (same, others)}
     for name, pair in pairs.items():
         variation = total_variation(*pair)
         figures[f"{name}_vertices"] = len(variation)
-        if not len(variation):
-            continue
-        figures[f"{name}_mean_tv"] = round(float(variation.mean()), 4)
-        figures[f"{name}_95_percent_tv"] = round(float(np.quantile(variation, 0.95)), 4)
+        if len(variation):
+            figures[f"{name}_mean_tv"] = round(float(variation.mean()), 4)
+            figures[f"{name}_95_percent"] = round(
+                float(np.quantile(variation, 0.95)), 4
+            )
     return figures
 
 

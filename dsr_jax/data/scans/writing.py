@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array, ArrayLike, Float, Key, UInt8
+from dsr_jax.arrays import ArrayLike, Float, UInt8
 from dsr_jax.body import BodyModel, BodyParams, pose_body
 from dsr_jax.camera import (
     CROP_SIZE,
@@ -20,7 +20,6 @@ from dsr_jax.camera import (
 from dsr_jax.data.batch import Batch
 from dsr_jax.data.people_files import make_folder
 from dsr_jax.data.scans.reading import CAMERAS_FILE, FIT_FILE, LABELS_FOLDER
-from dsr_jax.data.synthetic import SyntheticSettings, synthetic_views
 from dsr_jax.files import write_bytes
 from dsr_jax.semantics import write_label_map
 
@@ -56,12 +55,11 @@ def write_scan(
 
 def write_synthetic_scans(
     folder: str | Path,
-    key: Key[Array, ""],
-    people: int,
+    people: Batch,
     views: int,
     model: BodyModel,
-    settings: SyntheticSettings,
     start: int = 0,
+    count: int | None = None,
 ) -> None:
     """Writes synthetic people as scans `000000`, `000001`, …, each with its views.
 
@@ -69,34 +67,39 @@ def write_synthetic_scans(
 
     Args:
       folder: made if it does not exist.
-      key: the same key gives the same people.
-      people: how many are made together.
-      views: cameras before each of them.
-      model: the body.
-      settings: how they look.
+      people: from `synthetic_views`, the views of a person next to each other.
+      views: of each person.
+      model: the body they were made of.
       start: the number of the first.
+      count: how many are written; all by default.
     """
-    batch, _ = synthetic_views(key, people, views, model, settings)
-    batch = jax.device_get(batch)
-    for person in range(people):
-        chosen = slice(person * views, (person + 1) * views)
-        seen: Batch = jax.tree.map(lambda leaf: leaf[chosen], batch)  # noqa: B023
-        label_maps = {f"{i:02d}.png": np.asarray(seen.labels[i]) for i in range(views)}
-        fit = {"pose": seen.pose[0], "betas": seen.betas[0]}
-        cameras = _cameras(seen, model, settings.image_size)
-        write_scan(Path(folder) / f"{start + person:06d}", fit, cameras, label_maps)
+    people = jax.device_get(people)
+    total = len(people.labels) // views
+    for person in range(total if count is None else count):
+        chosen = np.arange(views) + person * views
+        root = np.asarray(people.pose[chosen, 0], np.float64)
+        maps = np.asarray(people.labels[chosen])
+        labels = {f"{i:02d}.png": label_map for i, label_map in enumerate(maps)}
+        betas = np.asarray(people.betas[chosen[0]])
+        fit = {"pose": people.pose[chosen[0]], "betas": betas}
+        camera, side = people.camera[chosen], people.labels.shape[-1]
+        cameras = _cameras(root, _pelvis(model, betas), np.asarray(camera), side)
+        write_scan(Path(folder) / f"{start + person:06d}", fit, cameras, labels)
 
 
-def _cameras(seen: Batch, model: BodyModel, side: int) -> dict[str, np.ndarray]:
+def _cameras(
+    root: Float[np.ndarray, "N 3 3"],
+    pelvis: Float[np.ndarray, "3"],
+    camera: Float[np.ndarray, "N 3"],
+    side: int,
+) -> dict[str, np.ndarray]:
     """K, R, t and the image size of the views, from root rotations and weak cameras.
 
     The body turns about its pelvis j: a view has the points A_v (X − j) + j with
     A_v = (root of view v)·(root of view 0)ᵀ.
     """
-    root = np.asarray(seen.pose[:, 0], np.float64)
     rotation = root @ root[0].T
-    pelvis = _pelvis(model, np.asarray(seen.betas[0]))
-    distance = np.asarray(weak_camera_translation(jnp.asarray(seen.camera)), np.float64)
+    distance = np.asarray(weak_camera_translation(jnp.asarray(camera)), np.float64)
     size = (side, side)
     return {
         "K": np.asarray(centred_intrinsics(FOCAL_LENGTH * side / CROP_SIZE, size)),
