@@ -6,7 +6,8 @@ writes `turntable.png` (eight views of the most likely label, with a legend),
 `turntable.gif`, and `00-background.png` to `19-right-shoe.png` (front and back, with
 the scale). `--sheet FILE` writes one page of it all instead:
 
-    python tools/show_prior.py --prior free --body free --sheet docs/prior.png
+    python tools/show_prior.py --prior free --body free --size 200 \\
+        --sheet docs/prior.png
 """
 
 import argparse
@@ -38,9 +39,10 @@ _FRAME_MILLISECONDS = 100
 # The body is about 0.76 as wide as it is high, so that the sides are empty.
 _SIDE_CUT = 0.11
 _SHEET_LABELS = (
-    *("hair", "face", "torso-skin", "upper-clothes", "coat", "dress", "pants", "skirt"),
-    *("left-arm", "right-arm", "left-leg", "right-leg", "left-shoe", "right-shoe"),
+    *("hair", "face", "torso-skin", "upper-clothes", "coat"),
+    *("pants", "skirt", "left-arm", "right-leg", "left-shoe"),
 )
+_SHEET_HEAT_SCALE = 0.7
 
 
 def main() -> None:
@@ -81,10 +83,10 @@ class Turntable:
         self.prior.check_body(len(model.template), len(self._faces))
         self._vertices = standing_vertices(model)
 
-    def at(self, turn: float) -> PriorView:
+    def at(self, turn: float, scale: float = 1.0) -> PriorView:
         """The view after `turn` of a full turn: 0 front, 0.25 left side, 0.5 back."""
-        radians = 2 * np.pi * turn
-        return view_prior(self.prior, self._vertices, self._faces, self._side, radians)
+        radians, side = 2 * np.pi * turn, round(scale * self._side)
+        return view_prior(self.prior, self._vertices, self._faces, side, radians)
 
     def largest(self, label: int) -> float:
         """The largest probability of a label anywhere."""
@@ -105,7 +107,7 @@ def write_pictures(turntable: Turntable, folder: Path) -> None:
 def draw_sheet(turntable: Turntable) -> np.ndarray:
     """The turntable above heat maps of the labels that tell most."""
     top = _turntable_row(turntable)
-    front, back = turntable.at(0), turntable.at(0.5)
+    front, back = (turntable.at(turn, _SHEET_HEAT_SCALE) for turn in (0, 0.5))
     maps = []
     for name in _SHEET_LABELS:
         label = CIHP.index(name)

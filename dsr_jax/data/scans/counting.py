@@ -34,7 +34,7 @@ from dsr_jax.semantics import NUM_LABELS, accumulate_label_counts, read_label_ma
 _SMALLEST_WINDOW = 128
 _NO_LABEL = 255
 # A view in which less of the body than this bears a label is not of this body: a wrong
-# camera, or another view's label map. Of 1 000 synthetic views none has less than 0.6.
+# camera, or another view's label map. Of 256 synthetic views none has less than 0.999.
 _LEAST_LABELLED = 0.1
 # Scans that wait to be added, for each that is being counted.
 _WAITING = 3
