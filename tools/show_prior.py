@@ -1,4 +1,4 @@
-"""Draws a semantic prior on its body: a turntable, and a heat map of each label.
+r"""Draws a semantic prior on its body: a turntable, and a heat map of each label.
 
     python tools/show_prior.py --prior free --body free --output pictures
 
@@ -6,7 +6,7 @@ writes `turntable.png` (eight views of the most likely label, with a legend),
 `turntable.gif`, and `00-background.png` to `19-right-shoe.png` (front and back, with
 the scale). `--sheet FILE` writes one page of it all instead:
 
-    python tools/show_prior.py --prior free --body free --size 200 \\
+    python tools/show_prior.py --prior free --body free --size 200 \
         --sheet docs/prior.png
 """
 
@@ -22,12 +22,12 @@ from dsr_jax.data import make_folder, write_image
 from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.files import write_bytes
 from dsr_jax.semantics import CIHP, NUM_LABELS, SemanticPrior, load_prior
-from dsr_jax.visualization import panel
-from dsr_jax.visualization.prior_picture import (
+from dsr_jax.visualization import (
     PriorView,
     colour_bar,
     label_legend,
     likeliest_picture,
+    panel,
     probability_picture,
     standing_vertices,
     view_prior,

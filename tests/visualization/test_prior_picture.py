@@ -7,7 +7,7 @@ import pytest
 from dsr_jax.body import load_body
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import CIHP, SemanticPrior, prior_per_face
-from dsr_jax.visualization.prior_picture import (
+from dsr_jax.visualization import (
     colour_bar,
     label_legend,
     likeliest_picture,
