@@ -1,97 +1,179 @@
-"""Learns the semantic prior of a free body from synthetic clothed people.
+"""Learns the semantic prior of a body, from scans or from synthetic clothed people.
 
+    python tools/learn_prior.py --scans FOLDER --body FILE --output prior.npz
     python tools/learn_prior.py --body free --people 1000 --views 10 \
         --output dsr_jax/semantics/assets/free.npz
 
-Each person stands in one pose and one outfit before every camera. The visible faces of
-the naked body underneath take the labels of the clothed picture, and every view gives
-each vertex that it shows one vote (`dsr_jax.semantics.prior_learning`). The people are
-of the training split; the same command gives the same file on the same device.
+Scans are fitted bodies with cameras and label maps, see `dsr_jax.data.scans.reading`. A
+stopped count (Ctrl-C) goes on when the same command is given again.
+
+Without scans, each synthetic person stands in one pose and one outfit before every
+camera. The people are of the training split; the same command gives the same file on
+the same device.
+
+Either way the visible faces of the naked body take the labels of the clothed picture,
+and every view gives each vertex that it shows one vote (`semantics.prior_learning`).
 """
 
 import argparse
 import functools
 import math
+import os
+import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from dsr_jax.arrays import Array
 from dsr_jax.body import BodyModel, load_body
-from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_views
+from dsr_jax.data.scans import ScanCount, count_scans, find_scans
+from dsr_jax.data.synthetic import (
+    SyntheticSettings,
+    split_key,
+    synthetic_views,
+    whole_people,
+)
 from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import (
     NUM_LABELS,
     accumulate_label_counts,
+    mirror_vertices,
     prior_from_counts,
     save_prior,
+    symmetrize_counts,
 )
+from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.progress import progress_bar
 
-# People rendered together; the last step is never smaller, so that all share a program.
+# Synthetic people rendered together; no step is smaller, so that all share a program.
 _PEOPLE_A_STEP = 4
+_BROKEN_SHOWN = 10
+_SYNTHETIC = {"people": 1000, "views": 10, "image_size": 224, "seed": 0}
 
 
 def main() -> None:
     """Reads the command line and does the job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--body", default="free", help="free or free-lite")
-    parser.add_argument("--people", type=int, default=1000)
-    parser.add_argument("--views", type=int, default=10, help="cameras a person")
-    parser.add_argument("--image-size", type=int, default=224, help="pixels")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--body", default="free", help="free, free-lite or a file")
     parser.add_argument("--output", type=Path, required=True, help="the .npz to write")
-    arguments = parser.parse_args()
-    with one_line_errors():
-        learn(**vars(arguments))
+    parser.add_argument(
+        "--symmetrize", action="store_true", help="count mirrored views, too"
+    )
+    scans = parser.add_argument_group("from scans")
+    scans.add_argument("--scans", type=Path, help="folder with a folder for each scan")
+    scans.add_argument("--broken", choices=("stop", "skip"), default="stop")
+    scans.add_argument("--threads", type=int, default=os.cpu_count(), help="at once")
+    people = parser.add_argument_group("from synthetic people")
+    for name, value in _SYNTHETIC.items():
+        flag = f"--{name.replace('_', '-')}"
+        people.add_argument(flag, type=int, help=f"{value} by default")
+    arguments = vars(parser.parse_args())
+    synthetic = {name: arguments.pop(name) for name in _SYNTHETIC}
+    with one_line_errors(), StopRequest() as stop:
+        try:
+            _start(arguments, synthetic, stop)
+        except Interrupted as interruption:
+            outlook = "starts again" if arguments["scans"] is None else "counts on"
+            print(
+                f"interrupted ({interruption}): the same command {outlook}",
+                file=sys.stderr,
+            )
+            sys.exit(interruption.exit_code)
+
+
+def _start(arguments: dict, synthetic: dict, stop: StopRequest) -> None:
+    """Chooses the source by what was given."""
+    given = {name: value for name, value in synthetic.items() if value is not None}
+    if arguments["scans"] is not None:
+        if given:
+            flag = f"--{min(given).replace('_', '-')}"
+            raise UserError(
+                f"{flag} is for synthetic people: leave it out with --scans"
+            )
+        learn_from_scans(**arguments, stop=stop)
+    else:
+        chosen = {name: arguments[name] for name in ("body", "output", "symmetrize")}
+        learn(**chosen, **(_SYNTHETIC | given), stop=stop)
+
+
+def learn_from_scans(
+    scans: Path,
+    body: str,
+    output: Path,
+    threads: int,
+    broken: str,
+    symmetrize: bool,
+    stop: StopRequest,
+) -> None:
+    """Counts the scans that are not counted yet, and writes the prior.
+
+    Raises:
+      UserError: no scans, a broken one unless they are skipped, none that is not, or a
+        part of the body that no view showed.
+      Interrupted: after a signal; the counts so far are kept beside the output.
+    """
+    _check(output, threads=threads)
+    model = load_body(body)
+    mirror = mirror_vertices(model.template) if symmetrize else None
+    folders = find_scans(scans)
+    count = ScanCount(output.with_suffix(".counts.npz"), folders, model)
+    try:
+        with progress_bar(len(folders), "counting", "scan", len(count.done)) as bar:
+            for folder, counts in count_scans(count.left(), model, threads):
+                count.add(folder, counts, skip_broken=broken == "skip")
+                bar.update()
+                stop.check()
+    finally:
+        count.save()
+    if not count.done:
+        raise UserError(f"{scans}: every scan is broken: {count.refused[0]}")
+    _write(count.counts, mirror, model, output, f"{len(count.done)} scans")
+    count.remove_file()
+    _report(count.refused)
+
+
+def _report(refused: list[UserError]) -> None:
+    if refused:
+        print(f"skipped {len(refused)} broken scans:", file=sys.stderr)
+    for error in refused[:_BROKEN_SHOWN]:
+        print(f"  {error}", file=sys.stderr)
+    if len(refused) > _BROKEN_SHOWN:
+        print(f"  and {len(refused) - _BROKEN_SHOWN} more", file=sys.stderr)
 
 
 def learn(
-    body: str, people: int, views: int, image_size: int, seed: int, output: Path
+    body: str,
+    people: int,
+    views: int,
+    image_size: int,
+    seed: int,
+    output: Path,
+    symmetrize: bool,
+    stop: StopRequest,
 ) -> None:
-    """Renders the people, counts, and writes the prior.
+    """Renders synthetic people, counts, and writes the prior.
 
     Raises:
       UserError: a number that is not positive, an unknown body, a missing folder, or a
         part of the body that no view showed.
+      Interrupted: after a signal; nothing is written.
     """
-    for name, value in (("people", people), ("views", views)):
-        if value < 1:
-            raise UserError(f"--{name} is {value}: give 1 or more")
-    if not output.parent.is_dir():
-        raise UserError(f"--output {output}: there is no such folder; create it first")
+    _check(output, people=people, views=views)
     model = load_body(body)
+    mirror = mirror_vertices(model.template) if symmetrize else None
     settings = whole_people(image_size)
     step = math.gcd(people, _PEOPLE_A_STEP)
     counts = jnp.zeros((model.template.shape[0], NUM_LABELS))
-    keys = jax.random.split(split_key(seed, "train"), people // step)
-    for key in tqdm(keys, desc=f"prior of {body}", unit_scale=step, unit="people"):
-        counts = count_labels(counts, key, model, step, views, settings)
-        counts.block_until_ready()  # or the bar would show what is queued, not done
-    prior = prior_from_counts(counts, model.faces, body)
-    save_prior(output, prior)
-    seen = np.asarray(prior.counts)
-    print(
-        f"wrote {output}: {len(seen)} vertices, seen in {np.median(seen):.0f} of "
-        f"{people * views} views (median), {int((seen == 0).sum())} in none"
-    )
-
-
-def whole_people(image_size: int) -> SyntheticSettings:
-    """People seen from all sides, whole and with nothing in front of them.
-
-    Voting needs labels only, not smooth pictures: one sample a pixel.
-    """
-    return SyntheticSettings(
-        image_size=image_size,
-        supersampling=1,
-        frontal_probability=0.0,
-        truncation_probability=0.0,
-        occluder_probability=0.0,
-    )
+    with progress_bar(people, f"prior of {body}", "person") as bar:
+        for key in jax.random.split(split_key(seed, "train"), people // step):
+            counts = count_labels(counts, key, model, step, views, settings)
+            counts.block_until_ready()  # or the bar would show what is queued, not done
+            bar.update(step)
+            stop.check()
+    _write(np.asarray(counts), mirror, model, output, f"{people * views} views")
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5), donate_argnums=0)
@@ -108,7 +190,35 @@ def count_labels(
     size = (settings.image_size, settings.image_size)
     hit = visible_faces(vertices_ndc, model.faces, image_size=size)
     labels = jnp.asarray(batch.labels)
-    return accumulate_label_counts(counts, hit.face, labels, model.faces)
+    return accumulate_label_counts(
+        counts, hit.face, hit.barycentric, labels, model.faces
+    )
+
+
+def _check(output: Path, **numbers: int) -> None:
+    for name, value in numbers.items():
+        if value < 1:
+            raise UserError(f"--{name} is {value}: give 1 or more")
+    if not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no such folder; create it first")
+
+
+def _write(
+    counts: np.ndarray,
+    mirror: np.ndarray | None,
+    model: BodyModel,
+    output: Path,
+    source: str,
+) -> None:
+    """Probabilities from counts, into the file."""
+    votes = counts if mirror is None else symmetrize_counts(counts, mirror)
+    prior = prior_from_counts(votes, model.faces, model.name)
+    save_prior(output, prior)
+    seen = np.asarray(prior.counts)
+    print(
+        f"wrote {output} from {source}: {len(seen)} vertices, the median seen in "
+        f"{np.median(seen):.0f} views, {int((seen == 0).sum())} in none"
+    )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ from dsr_jax.semantics.prior import (
     load_prior,
     save_prior,
 )
+from dsr_jax.semantics.prior_conversion import prior_per_face, prior_per_vertex
 from dsr_jax.semantics.prior_learning import accumulate_label_counts, prior_from_counts
+from dsr_jax.semantics.prior_symmetry import mirror_vertices, symmetrize_counts
 from dsr_jax.semantics.taxonomy import (
     ATR,
     CIHP,
@@ -101,11 +103,15 @@ __all__ = [
     "minimal_clothing_mask",
     "minimal_clothing_validity",
     "minimum_pixels",
+    "mirror_vertices",
     "most_likely",
     "prior_from_counts",
+    "prior_per_face",
+    "prior_per_vertex",
     "read_label_map",
     "save_prior",
     "semantic_textures",
+    "symmetrize_counts",
     "taxonomy_by_name",
     "visible_vertices",
     "write_label_map",

@@ -10,20 +10,36 @@ from dsr_jax.visualization.person_files import (
     person_numbers,
     write_person,
 )
+from dsr_jax.visualization.prior_picture import (
+    PriorView,
+    colour_bar,
+    label_legend,
+    likeliest_picture,
+    probability_picture,
+    standing_vertices,
+    view_prior,
+)
 from dsr_jax.visualization.side_view import side_view, turn_about_vertical
 
 __all__ = [
     "BODY_COLOUR",
     "MESH_SUFFIXES",
     "FittedPerson",
+    "PriorView",
+    "colour_bar",
     "draw_keypoints",
     "export_mesh",
+    "label_legend",
+    "likeliest_picture",
     "overlay_body",
     "overlay_labels",
     "panel",
     "person_numbers",
+    "probability_picture",
     "side_view",
+    "standing_vertices",
     "turn_about_vertical",
+    "view_prior",
     "write_image",
     "write_person",
 ]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from dsr_jax.body import load_body
+from dsr_jax.data.scans import write_scan
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import CIHP, load_prior
+from dsr_jax.training.interruption import Interrupted, StopRequest
 
 TOOL = Path(__file__).parents[2] / "tools" / "learn_prior.py"
 
@@ -20,7 +22,11 @@ def tool():
     return module
 
 
-ARGUMENTS = {"body": "free-lite", "people": 2, "views": 3, "image_size": 64, "seed": 0}
+ARGUMENTS = {
+    "body": "free-lite",
+    **{"people": 2, "views": 3, "image_size": 64, "seed": 0},
+    **{"symmetrize": False, "stop": StopRequest()},
+}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +51,69 @@ def test_the_command_line_ends_with_code_2(tool, tmp_path, monkeypatch, capsys):
         tool.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Three scans of the body, each from the front, from behind and from below."""
+    folder = tmp_path_factory.mktemp("scans")
+    vertices = np.asarray(load_body("free-lite").template)
+    front = np.diag([1.0, -1, -1])
+    back, below = np.diag([-1.0, -1, 1]), np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
+    cameras = {
+        "camera": np.array([[0.9, 0, 0]] * 3),
+        "R": np.stack([front, back, below]),
+    }
+    for number in range(3):
+        maps = {f"{i}.png": np.full((64, 64), 5 + number, np.uint8) for i in range(3)}
+        maps["0.png"][:, 40:] = CIHP.index("left-arm")
+        write_scan(folder / f"{number}", {"vertices": vertices}, cameras, maps)
+    return folder
+
+
+class _StopAfter:
+    """A request that comes while the n-th scan is counted."""
+
+    def __init__(self, scans):
+        self._left = scans
+
+    def check(self):
+        self._left -= 1
+        if self._left == 0:
+            raise Interrupted(2)
+
+
+def test_a_prior_of_scans_survives_an_interruption(tool, scans, tmp_path):
+    common = {"scans": scans, "body": "free-lite", "threads": 2, "broken": "stop"}
+    common["symmetrize"] = True
+    output = tmp_path / "prior.npz"
+    with pytest.raises(Interrupted) as stopped:
+        tool.learn_from_scans(**common, output=output, stop=_StopAfter(2))
+    assert stopped.value.exit_code == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["prior.counts.npz"]
+    tool.learn_from_scans(**common, output=output, stop=_StopAfter(9))
+    assert [path.name for path in tmp_path.iterdir()] == ["prior.npz"]
+    whole = tmp_path / "whole.npz"
+    tool.learn_from_scans(**common, output=whole, stop=_StopAfter(9))
+    assert whole.read_bytes() == output.read_bytes()
+    # The label map of the front has a left arm only; the mirrored one a right arm.
+    model, prior = load_body("free-lite"), load_prior(output)
+    x = np.asarray(model.template)[:, 0]
+    seen = np.asarray(prior.counts) > 0
+    arms = np.asarray(prior.probabilities)[:, 14:16]
+    assert arms[(x > 0.4) & seen, 0].mean() > 0.1
+    np.testing.assert_allclose(
+        arms[(x > 0.4) & seen, 0].mean(), arms[(x < -0.4) & seen, 1].mean(), rtol=1e-2
+    )
+    assert arms[(x < 0) & seen, 0].max() == arms[(x > 0) & seen, 1].max() == 0
+
+
+def test_scans_and_synthetic_people_do_not_mix(tool, scans, tmp_path, monkeypatch):
+    arguments = ["--scans", scans, "--output", tmp_path / "p.npz", "--people", "3"]
+    monkeypatch.setattr(sys, "argv", ["learn_prior.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 2
 
 
 @pytest.mark.slow

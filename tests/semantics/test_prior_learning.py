@@ -16,16 +16,19 @@ def grid_mesh(columns, rows):
     return faces.astype(np.int32)
 
 
-def reference_votes(face_image, labels, faces, num_vertices):
+def reference_votes(face_image, weights, labels, faces, num_vertices):
     total = np.zeros((num_vertices, 20))
-    for image, label_map in zip(face_image, labels, strict=True):
-        pixels = np.zeros((num_vertices, 20))
-        for face, label in zip(image.ravel(), label_map.ravel(), strict=True):
+    for view in zip(face_image, weights, labels, strict=True):
+        candidates = [[] for _ in range(num_vertices)]
+        image, weight, label_map = (a.reshape(42, *a.shape[2:]) for a in view)
+        for face, corners, label in zip(image, weight, label_map, strict=True):
             if face >= 0 and label < 20:
-                for vertex in faces[face]:
-                    pixels[vertex, label] += 1
-        seen = pixels.sum(1) > 0
-        total[seen] += pixels[seen] / pixels[seen].sum(1, keepdims=True)
+                for vertex, w in zip(faces[face], corners, strict=True):
+                    candidates[vertex].append((float(w), int(label)))
+        for vertex, found in enumerate(candidates):
+            nearest = [label for w, label in found if w == max(found)[0]]
+            for label in nearest:
+                total[vertex, label] += 1 / len(nearest)
     return total
 
 
@@ -35,21 +38,37 @@ def test_a_view_gives_each_vertex_that_it_shows_one_vote():
     images = random.integers(-1, 9, (3, 6, 7)).astype(np.int32)
     labels = random.integers(0, 20, (3, 6, 7)).astype(np.uint8)
     labels[0, 0] = 255  # no label of the taxonomy: not counted
-    expected = reference_votes(images, labels, faces, 20)
+    # Few values, so that some pixels are equally near and share the vote.
+    weights = random.integers(0, 4, (3, 6, 7, 3)).astype(np.float32) / 4
+    expected = reference_votes(images, weights, labels, faces, 20)
     add = jax.jit(accumulate_label_counts)
     zero = jnp.zeros((20, 20))
-    counts = add(zero, jnp.asarray(images), jnp.asarray(labels), jnp.asarray(faces))
+    views = [jnp.asarray(a) for a in (images, weights, labels)]
+    counts = add(zero, *views, jnp.asarray(faces))
     np.testing.assert_allclose(counts, expected, atol=1e-5)
     votes = np.asarray(counts).sum(1)
     np.testing.assert_allclose(votes, np.round(votes), atol=1e-5)
     assert votes.max() == pytest.approx(3)
     # Views one by one and leading axes in any arrangement are the same.
     one_by_one = zero
-    for image, label_map in zip(images, labels, strict=True):
-        one_by_one = add(
-            one_by_one, jnp.asarray(image), jnp.asarray(label_map), jnp.asarray(faces)
-        )
+    for view in zip(*views, strict=True):
+        one_by_one = add(one_by_one, *view, jnp.asarray(faces))
     np.testing.assert_allclose(one_by_one, counts, atol=1e-6)
+
+
+def test_a_vote_is_for_the_nearest_pixel():
+    faces = np.array([[0, 1, 2]], np.int32)
+    weights = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.5, 0.1, 0.4]], np.float32)
+    counts = accumulate_label_counts(
+        jnp.zeros((4, 20)),
+        jnp.zeros((1, 1, 3), jnp.int32),
+        jnp.asarray(weights)[None, None],
+        jnp.asarray([[[5, 9, 16]]]),
+        jnp.asarray(faces),
+    )
+    expected = np.zeros((4, 20))
+    expected[[0, 1, 2], [5, 9, 16]] = 1
+    np.testing.assert_array_equal(counts, expected)
 
 
 def test_a_view_of_one_near_person_does_not_outvote_others():
@@ -59,9 +78,9 @@ def test_a_view_of_one_near_person_does_not_outvote_others():
     images[1:, 0, 0] = 0  # one pixel in each of two more views
     labels = np.zeros((3, 8, 8), np.uint8)
     labels[0], labels[1:] = 5, 9
-    counts = accumulate_label_counts(
-        jnp.zeros((3, 20)), jnp.asarray(images), jnp.asarray(labels), jnp.asarray(faces)
-    )
+    thirds = jnp.full((3, 8, 8, 3), 1 / 3)
+    views = jnp.asarray(images), thirds, jnp.asarray(labels)
+    counts = accumulate_label_counts(jnp.zeros((3, 20)), *views, jnp.asarray(faces))
     prior = prior_from_counts(counts, faces, "toy")
     np.testing.assert_allclose(prior.probabilities[:, 5], 1 / 3, atol=1e-6)
     np.testing.assert_allclose(prior.probabilities[:, 9], 2 / 3, atol=1e-6)

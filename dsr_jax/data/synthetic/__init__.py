@@ -7,7 +7,7 @@ from dsr_jax.data.synthetic.generator import (
     synthetic_views,
 )
 from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
-from dsr_jax.data.synthetic.settings import SyntheticSettings
+from dsr_jax.data.synthetic.settings import SyntheticSettings, whole_people
 
 __all__ = [
     "SPLITS",
@@ -17,4 +17,5 @@ __all__ = [
     "split_key",
     "synthetic_people",
     "synthetic_views",
+    "whole_people",
 ]

@@ -176,6 +176,21 @@ class SyntheticSettings:
             raise ValueError("low_resolution must be at least 1, motion_blur positive")
 
 
+def whole_people(image_size: int) -> SyntheticSettings:
+    """People seen from all sides, whole and with nothing in front of them.
+
+    For learning where labels are: no smooth pictures are needed, so that one sample a
+    pixel is enough.
+    """
+    return SyntheticSettings(
+        image_size=image_size,
+        supersampling=1,
+        frontal_probability=0.0,
+        truncation_probability=0.0,
+        occluder_probability=0.0,
+    )
+
+
 _NOT_NEGATIVE = (
     *("shape_spread", "shape_limit", "pose_spread", "frontal_spread_degrees"),
     *("yaw_limit_degrees", "roll_spread_degrees", "shift_range"),
