@@ -102,7 +102,7 @@ def _open() -> tuple[Regressor | None, FitRun, Scene]:
         return None, run, load_configured_scene(run.body, run.semantics)
     regressor, _, trained = load_regressor(FLAGS.checkpoint)
     run = FitRun.from_config(CONFIG.value, trained.data.image_size)
-    body = settings_from_config(BodySettings, trained.body, "body")
+    body = settings_from_config(BodySettings, dict(trained.body), "body")
     # The prior belongs to the body; how it is painted is the fit's choice.
     semantics = settings_from_config(
         SemanticsSettings,

@@ -20,7 +20,7 @@ from dsr_jax.fitting.descent import Watch
 from dsr_jax.fitting.pose_prior import PosePrior
 from dsr_jax.fitting.terms import fit_terms, weighted_total, without_truth
 from dsr_jax.pipeline import PipelineSettings, Scene, predict
-from dsr_jax.regressor import Prediction, Regressor
+from dsr_jax.regressor import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,18 +49,18 @@ class ExemplarSettings:
 
 
 def fine_tune(
-    regressor: Regressor,
+    regressor: nnx.Module,
     scene: Scene,
     prior: PosePrior,
     person: Batch,
     pipeline: PipelineSettings,
     settings: ExemplarSettings,
     watch: Watch | None = None,
-) -> tuple[Prediction, Regressor]:
+) -> tuple[Prediction, nnx.Module]:
     """Fine-tunes a copy of the regressor on the image of one person.
 
     Args:
-      regressor: trained, in evaluation mode: its batch statistics stay.
+      regressor: a trained `Regressor`, in evaluation mode: its batch statistics stay.
       scene: body and semantic prior.
       prior: of poses.
       person: a batch of one.

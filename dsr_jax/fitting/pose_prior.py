@@ -47,7 +47,7 @@ def learn_pose_prior(model: BodyModel, settings: SyntheticSettings) -> PosePrior
     rest = geometry_einsum("jv,vc->jc", model.joint_regressor, model.template)
     features = _sample_features(rest, settings)
     mean = jnp.mean(features, 0)
-    centred = features - mean
+    centred = features - mean[None]
     covariance = jnp.matmul(centred.T, centred, precision=GEOMETRY_PRECISION) / _POSES
     covariance += _SLACK**2 * jnp.eye(NUM_FEATURES, dtype=features.dtype)
     factor = jnp.linalg.cholesky(covariance)

@@ -58,15 +58,15 @@ class FitRun:
         if min(size, config.people_at_once) < 1:
             raise UserError("config keys 'image_size' and 'people_at_once': 1 or more")
         semantics = settings_from_config(
-            SemanticsSettings, config.semantics, "semantics"
+            SemanticsSettings, dict(config.semantics), "semantics"
         )
         raster = {**config.rasterizer, "image_size": (size, size)}
         return cls(
-            body=settings_from_config(BodySettings, config.body, "body"),
+            body=settings_from_config(BodySettings, dict(config.body), "body"),
             semantics=semantics,
             pipeline=PipelineSettings(
                 objective=settings_from_config(
-                    ObjectiveSettings, config.objective, "objective"
+                    ObjectiveSettings, dict(config.objective), "objective"
                 ),
                 raster=settings_from_config(RasterSettings, raster, "rasterizer"),
                 visible_only=semantics.visible_only,
@@ -77,9 +77,9 @@ class FitRun:
                 {**config.synthetic, "image_size": max(16, size)},
                 "synthetic",
             ),
-            fitting=settings_from_config(FitSettings, config.fitting, "fitting"),
+            fitting=settings_from_config(FitSettings, dict(config.fitting), "fitting"),
             exemplar=settings_from_config(
-                ExemplarSettings, config.exemplar, "exemplar"
+                ExemplarSettings, dict(config.exemplar), "exemplar"
             ),
             image_size=size,
             people_at_once=config.people_at_once,

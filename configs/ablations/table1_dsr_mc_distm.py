@@ -1,0 +1,19 @@
+r"""Row "+ DSR-MC (s-DistM)" of the paper's Table 1: minimal clothing, by distance.
+
+    python train.py --config configs/ablations/table1_dsr_mc_distm.py \
+        --workdir runs/dsr_mc_distm
+
+Published, 3DPW: 58.2 / 100.6 / 118.5 (PA-MPJPE / MPJPE / PVE, mm). All else: see
+`table1_c_eft.py`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.ablations.table1_c_eft import get_config as row_without
+
+
+def get_config() -> ConfigDict:
+    config = row_without()
+    config.objective.dsr_mc = 0.01
+    config.objective.dsr_mc_metric = "soft_distance"
+    return config
