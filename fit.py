@@ -7,8 +7,9 @@ Starts from the mean body, or with `--checkpoint RUN` from what a trained networ
 `--method network` then fine-tunes the network on each image instead of the body's
 numbers (exemplar fine-tuning). Each person gets an overlay, a side view, a mesh, the
 numbers and `_fit.png`, before and after; `--animation` adds `_fit.gif`. `--image` may
-be a folder; `--openpose` and `--labels` then are folders, too. Any value of the config
-can be changed: --config.objective.dsr_mc=0.
+be a folder; `--openpose` and `--labels` then are folders, too. A data set in SPIN's
+layout, 3D joints included, is `--annotations data.npz --image images --labels labels`.
+Any value of the config can be changed: --config.objective.dsr_mc=0.
 
 It answers the paper's question "are 3D joints enough?" for one's own photos; on
 synthetic people, whose bodies are known, benchmarks/are_joints_enough.py does.
@@ -35,7 +36,12 @@ from dsr_jax.fitting import (
     learn_pose_prior,
     start_at_keypoints,
 )
-from dsr_jax.fitting.people import FitPerson, find_people, person_batch
+from dsr_jax.fitting.people import (
+    FitPerson,
+    find_annotated_people,
+    find_people,
+    person_batch,
+)
 from dsr_jax.fitting.report import before_and_after, frame, silhouette_overlap
 from dsr_jax.fitting.settings import FitRun
 from dsr_jax.pipeline import Scene, predict
@@ -48,15 +54,19 @@ from dsr_jax.regressor import (
 from dsr_jax.semantics import taxonomy_by_name
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training import load_regressor
-from dsr_jax.training.command_line import require, run_script
+from dsr_jax.training.command_line import default_config, require, run_script
 from dsr_jax.training.loading import load_configured_scene
 from dsr_jax.training.settings import BodySettings, SemanticsSettings
 from dsr_jax.visualization import FittedPerson, write_image, write_person
 
 FLAGS = flags.FLAGS
-CONFIG = config_flags.DEFINE_config_file("config", "configs/fit.py", "Config file.")
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file; configs/fit.py by default."
+)
 flags.DEFINE_string("image", None, "A photo, or a folder of photos.")
 flags.DEFINE_string("openpose", None, "OpenPose's json (BODY_25), or a folder of them.")
+flags.DEFINE_string("annotations", None, "Instead of --openpose: SPIN's .npz.")
+flags.DEFINE_integer("limit", 8, "People of --annotations at most.", lower_bound=1)
 flags.DEFINE_string("labels", None, "The photo's label map (PNG), or a folder of them.")
 flags.DEFINE_string("taxonomy", "cihp", "Of the label maps: cihp, lip, atr or pascal.")
 flags.DEFINE_string("checkpoint", None, "Folder of a training run to start from.")
@@ -71,15 +81,19 @@ Fit = Callable[..., tuple[Prediction, Prediction]]
 
 def main(_: list[str]) -> None:
     """Photos → crops → start → descent → files."""
-    require(image=FLAGS.image, openpose=FLAGS.openpose, output=FLAGS.output)
-    regressor, run, scene = _open()
+    require(image=FLAGS.image, output=FLAGS.output)
+    people = _people()
     taxonomy = taxonomy_by_name(FLAGS.taxonomy)
-    people = find_people(FLAGS.image, FLAGS.openpose, FLAGS.labels)
+    regressor, run, scene = _open()
     output = make_folder(FLAGS.output)
     prior = learn_pose_prior(scene.body, run.synthetic)
     for first in range(0, len(people), run.people_at_once):
         some = people[first : first + run.people_at_once]
-        batch = person_batch(some, run.image_size, taxonomy)
+        batch, refused = person_batch(
+            some, people, run.image_size, taxonomy, run.cleaning
+        )
+        for line in refused:
+            print(line)
         before = _start(run, scene, regressor, batch)
         frames: list[Prediction] = []
         watch = _watch(frames, first, len(people))
@@ -91,6 +105,17 @@ def main(_: list[str]) -> None:
             )
         _report(output, some, batch, scene.body, before, after, frames)
     print(f"{len(people)} people are in {output}")
+
+
+def _people() -> list[FitPerson]:
+    if FLAGS.annotations is not None:
+        if FLAGS.openpose is not None:
+            raise UserError("--openpose and --annotations are given: choose one")
+        return find_annotated_people(
+            FLAGS.annotations, FLAGS.image, FLAGS.labels, FLAGS.limit
+        )
+    require(openpose=FLAGS.openpose)
+    return find_people(FLAGS.image, FLAGS.openpose, FLAGS.labels)
 
 
 def _open() -> tuple[Regressor | None, FitRun, Scene]:
@@ -224,4 +249,5 @@ def _write_animation(path: Path, pictures: list[np.ndarray]) -> None:
 
 
 if __name__ == "__main__":
+    default_config(Path(__file__).parent / "configs" / "fit.py")
     run_script(main)

@@ -15,7 +15,10 @@ from ml_collections import ConfigDict
 from configs.base import base_config
 from dsr_jax.fitting import ExemplarSettings, FitSettings
 
-SECTIONS = ("body", "semantics", "rasterizer", "objective", "synthetic")
+SECTIONS = (
+    *("body", "semantics", "rasterizer", "objective", "synthetic"),
+    "cleaning",
+)
 
 
 def get_config() -> ConfigDict:

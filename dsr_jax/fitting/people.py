@@ -1,4 +1,4 @@
-"""Who is fitted: people of photos, with OpenPose's keypoints and label maps."""
+"""Who is fitted: people of photos, with keypoints, 3D joints and label maps."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from dsr_jax.arrays import Float
+from dsr_jax.arrays import Float, UInt8
 from dsr_jax.data import (
     Batch,
     PersonBox,
@@ -15,11 +15,13 @@ from dsr_jax.data import (
     find_photos,
     keypoints_to_crop_ndc,
     read_image,
+    read_spin_npz,
     warp_image,
     warp_labels,
 )
+from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
 from dsr_jax.errors import UserError
-from dsr_jax.semantics import Taxonomy, clean_label_map, read_label_map
+from dsr_jax.semantics import CleaningSettings, Taxonomy, clean_labels, read_label_map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +32,10 @@ class FitPerson:
     """Of the person's files."""
     photo: Path
     box: PersonBox
-    keypoints_px: Float[np.ndarray, "25 3"]
-    """OpenPose's BODY_25: u, v in pixels of the photo, confidence."""
+    keypoints_px: Float[np.ndarray, "49 3"]
+    """OpenPose's 25 and annotators' 24: u, v in pixels of the photo, confidence."""
+    joints: Float[np.ndarray, "24 4"]
+    """Metres, camera axes, confidence."""
     labels: Path | None
     """Label map of the photo."""
 
@@ -58,46 +62,146 @@ def find_people(
             photo.people, photo.keypoints_px, strict=True
         ):
             if box is not None:
-                people.append(FitPerson(name, photo.path, box, keypoints, map_path))
+                whole = np.zeros((49, 3))
+                whole[:25] = keypoints
+                nowhere = np.zeros((24, 4), np.float32)
+                people.append(
+                    FitPerson(name, photo.path, box, whole, nowhere, map_path)
+                )
+    _check_labels(people, labels)
+    return people
+
+
+def find_annotated_people(
+    annotations: str | Path, images: str | Path, labels: str | Path | None, limit: int
+) -> list[FitPerson]:
+    """The first people of a data set in SPIN's layout, with whatever joints it has.
+
+    Args:
+      annotations: the `.npz`; see `dsr_jax.data.spin_npz`.
+      images: the folder that `imgname` is relative to.
+      labels: the folder of label maps: that of `a/b.jpg` is `a/b.png`.
+      limit: how many people at most.
+
+    Raises:
+      UserError: a file is missing or damaged, or there is no label map for anybody.
+    """
+    known = read_spin_npz(annotations)
+    people = []
+    for index in range(min(limit, len(known))):
+        name = Path(str(known.imgname[index]))
+        keypoints = np.zeros((49, 3))
+        if known.openpose is not None:
+            keypoints[:25] = known.openpose[index]
+        if known.part is not None:
+            keypoints[25:] = known.part[index]
+        center = known.center[index]
+        box = PersonBox(
+            (float(center[0]), float(center[1])),
+            BOX_PIXELS_PER_SCALE * float(known.scale[index]),
+        )
+        joints = np.zeros((24, 4), np.float32) if known.S is None else known.S[index]
+        path = None if labels is None else (Path(labels) / name).with_suffix(".png")
+        path = path if path is not None and path.exists() else None
+        people.append(
+            FitPerson(
+                f"{index:06d}_{name.stem}",
+                Path(images) / name,
+                box,
+                keypoints,
+                joints,
+                path,
+            )
+        )
+    _check_labels(people, labels)
+    return people
+
+
+def _check_labels(people: Sequence[FitPerson], labels: str | Path | None) -> None:
     if labels is not None and not any(person.labels for person in people):
         raise UserError(
             f"{labels}: has no label map for any photo; that of a.jpg is a.png"
         )
-    return people
 
 
 def person_batch(
-    people: Sequence[FitPerson], resolution: int, taxonomy: Taxonomy
-) -> Batch:
-    """Crops of photos and label maps, with the keypoints as OpenPose's 25 of 49.
+    people: Sequence[FitPerson],
+    others: Sequence[FitPerson],
+    resolution: int,
+    taxonomy: Taxonomy,
+    cleaning: CleaningSettings,
+) -> tuple[Batch, list[str]]:
+    """Crops of photos and label maps, with all that is known about joints.
 
-    Labels far from the person's own keypoints are dropped.
+    Args:
+      people: who is cropped.
+      others: everybody found, whose labels are not theirs.
+      resolution: side of the crops.
+      taxonomy: of the label maps.
+      cleaning: what is done to them first.
+
+    Returns:
+      The batch, and a line for each person whose label map was refused: fitted to
+      keypoints alone.
 
     Raises:
       UserError: a photo or a label map is missing or damaged.
     """
-    examples = [_example(person, resolution, taxonomy) for person in people]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)
+    examples, refused = [], []
+    for person in people:
+        image = read_image(person.photo)
+        size = (image.shape[0], image.shape[1])
+        labels, reason = _labels(person, others, size, taxonomy, cleaning)
+        if reason is not None:
+            refused.append(f"{person.name}: label map refused: it {reason}")
+        examples.append(_example(person, image, labels, resolution))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *examples), refused
 
 
-def _example(person: FitPerson, resolution: int, taxonomy: Taxonomy) -> Batch:
-    image = read_image(person.photo)
+def _labels(
+    person: FitPerson,
+    others: Sequence[FitPerson],
+    size: tuple[int, int],
+    taxonomy: Taxonomy,
+    cleaning: CleaningSettings,
+) -> tuple[UInt8[np.ndarray, "H W"] | None, str | None]:
+    """Clean labels of the whole photo, and why there are none if they were refused."""
+    if person.labels is None:
+        return None, None
+    neighbours = [
+        other.keypoints_px
+        for other in others
+        if other.photo == person.photo and other.name != person.name
+    ]
+    cleaned = clean_labels(
+        read_label_map(person.labels, size, taxonomy, void=True),
+        person.keypoints_px,
+        cleaning,
+        person.box.size_px,
+        np.array(neighbours, np.float64).reshape(-1, 49, 3),
+    )
+    if cleaned.refused is not None:
+        return None, cleaned.refused
+    return cleaned.labels, None
+
+
+def _example(
+    person: FitPerson,
+    image: UInt8[np.ndarray, "H W 3"],
+    labels: UInt8[np.ndarray, "H W"] | None,
+    resolution: int,
+) -> Batch:
     center = np.array(person.box.center_px)
     affine = crop_affine(center, person.box.size_px, resolution)
-    labels = np.zeros((resolution, resolution), np.uint8)
-    if person.labels is not None:
-        size = (image.shape[0], image.shape[1])
-        whole = read_label_map(person.labels, size, taxonomy, void=True)
-        cleaned = np.asarray(clean_label_map(whole, person.keypoints_px))
-        labels = warp_labels(cleaned, affine, resolution)
-    keypoints = np.zeros((49, 3))
-    keypoints[:25] = person.keypoints_px
+    cropped = np.zeros((resolution, resolution), np.uint8)
+    if labels is not None:
+        cropped = warp_labels(labels, affine, resolution)
     return Batch(
         image=warp_image(image, affine, resolution),
-        labels=labels,
-        has_labels=np.asarray(person.labels is not None, np.float32),
-        keypoints_ndc=keypoints_to_crop_ndc(keypoints, affine, resolution),
-        joints=np.zeros((24, 4), np.float32),
+        labels=cropped,
+        has_labels=np.asarray(labels is not None, np.float32),
+        keypoints_ndc=keypoints_to_crop_ndc(person.keypoints_px, affine, resolution),
+        joints=np.asarray(person.joints, np.float32),
         pose=np.zeros((24, 3, 3), np.float32),
         betas=np.zeros(10, np.float32),
         has_body=np.asarray(0, np.float32),

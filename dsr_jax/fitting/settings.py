@@ -11,12 +11,13 @@ from dsr_jax.fitting.exemplar import ExemplarSettings
 from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
+from dsr_jax.semantics import CleaningSettings
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training.settings import BodySettings, SemanticsSettings
 
 _SECTIONS = (
     *("body", "semantics", "rasterizer", "objective", "synthetic"),
-    *("fitting", "exemplar"),
+    *("cleaning", "fitting", "exemplar"),
 )
 _NUMBERS = ("image_size", "people_at_once")
 
@@ -30,6 +31,8 @@ class FitRun:
     pipeline: PipelineSettings
     synthetic: SyntheticSettings
     """Whose poses the pose prior is learnt from."""
+    cleaning: CleaningSettings
+    """Of the label maps."""
     fitting: FitSettings
     exemplar: ExemplarSettings
     image_size: int
@@ -76,6 +79,9 @@ class FitRun:
                 SyntheticSettings,
                 {**config.synthetic, "image_size": max(16, size)},
                 "synthetic",
+            ),
+            cleaning=settings_from_config(
+                CleaningSettings, dict(config.cleaning), "cleaning"
             ),
             fitting=settings_from_config(FitSettings, dict(config.fitting), "fitting"),
             exemplar=settings_from_config(

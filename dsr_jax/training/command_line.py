@@ -101,6 +101,16 @@ def run_script(main: Callable[[list[str]], int | None]) -> None:
         app.run(main, flags_parser=parse_command_line)
 
 
+def default_config(path: Path) -> None:
+    """Puts `--config` on the command line if it is not there.
+
+    A default of the flag itself would be read while the script is still imported, where
+    a misspelt override ends in a traceback.
+    """
+    if _flag_value(sys.argv, "config") is None:
+        sys.argv.insert(1, f"--config={path}")
+
+
 def require(**values: object) -> None:
     """Refuses a flag that was left out.
 

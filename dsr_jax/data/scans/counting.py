@@ -86,7 +86,7 @@ def _result(folder: Path, future: Future) -> tuple[Path, np.ndarray | UserError]
 
 
 def _add_view(counts: Array, scan: Scan, view: ScanView, model: BodyModel) -> Array:
-    labels = read_label_map(view.label_path, view.image_size)
+    labels = read_label_map(view.label_path, view.image_size, void=True)
     points = scan.vertices @ view.rotation.T + view.translation
     pixels = _project(view, points, labels.shape)
     corner, window = _window(view, pixels, labels)
