@@ -60,9 +60,10 @@ def _pair(weight: float) -> dict[str, object]:
 FORMS = {
     "joints alone": Form({}),
     "release: C weighted + MC, 0.01": Form(_pair(0.01)),
-    "paper: C + MC, 0.001": Form({**_pair(0.001), **_PLAIN}, visible_only=True),
     "paper: C + MC, 0.01": Form({**_pair(0.01), **_PLAIN}, visible_only=True),
-    "paper: C + MC, 0.1": Form({**_pair(0.1), **_PLAIN}, visible_only=True),
+    "C softmax + MC, 0.01": Form({**_pair(0.01), **_PLAIN}),
+    "C softmax, 0.001": Form({"dsr_c": 0.001, **_PLAIN}),
+    "C softmax, 0.1": Form({"dsr_c": 0.1, **_PLAIN}),
     "C softmax, 0.01": Form({"dsr_c": 0.01, **_PLAIN}),
     "C softmax visible, 0.01": Form({"dsr_c": 0.01, **_PLAIN}, visible_only=True),
     "C softmax weighted, 0.01": Form({"dsr_c": 0.01}),
