@@ -28,21 +28,16 @@ Watch = Callable[[int, Prediction], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class FitSettings:
-    """Adam's steps, and the priors beside the terms of the objective.
+class DescentSettings:
+    """What every descent has: steps, and the priors beside the objective's terms."""
 
-    The learning rate falls to a hundredth along a cosine.
-    """
-
-    steps: int = 600
-    learning_rate: float = 0.02
-    """About what each number of rotations (6D), shape and camera moves in a step."""
-    pose_prior: float = 0.1
-    """Weight of `pose_prior_loss`: less leaves heads thrown back and limbs twisted
-    where keypoints in the image alone do not say."""
-    shape_prior: float = 0.1
+    steps: int
+    learning_rate: float
+    pose_prior: float
+    """Weight of `pose_prior_loss`."""
+    shape_prior: float
     """Weight of the mean square of the shape coefficients."""
-    dsr_start: float = 0.5
+    dsr_start: float
     """The part of the steps after which the semantic terms start: joints bring the
     body near first, for the derivative of a rendered edge sees about a pixel far."""
 
@@ -55,6 +50,20 @@ class FitSettings:
             raise ValueError("pose_prior and shape_prior are at least 0")
         if not 0 <= self.dsr_start <= 1:
             raise ValueError(f"dsr_start is {self.dsr_start}: use 0 to 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSettings(DescentSettings):
+    """Of Adam on a body's numbers; the rate falls to a hundredth along a cosine."""
+
+    steps: int = 600
+    learning_rate: float = 0.02
+    """About what each number of rotations (6D), shape and camera moves in a step."""
+    pose_prior: float = 0.1
+    """Less leaves heads thrown back and limbs twisted where keypoints in the image
+    alone do not say."""
+    shape_prior: float = 0.1
+    dsr_start: float = 0.5
 
 
 @typing.no_type_check  # JAX rebuilds it with leaves that are not arrays.

@@ -16,7 +16,7 @@ from flax import nnx
 
 from dsr_jax.arrays import Array, UInt8
 from dsr_jax.data import Batch
-from dsr_jax.fitting.descent import Watch
+from dsr_jax.fitting.descent import DescentSettings, Watch
 from dsr_jax.fitting.pose_prior import PosePrior
 from dsr_jax.fitting.terms import fit_terms, weighted_total, without_truth
 from dsr_jax.pipeline import PipelineSettings, Scene, predict
@@ -24,28 +24,16 @@ from dsr_jax.regressor import Prediction
 
 
 @dataclasses.dataclass(frozen=True)
-class ExemplarSettings:
-    """Adam's steps on the weights."""
+class ExemplarSettings(DescentSettings):
+    """Of Adam on the weights."""
 
     steps: int = 60
     learning_rate: float = 5e-6
     """Source: EFT. A network of few steps of training takes more."""
     pose_prior: float = 0.0
-    """Weight of `pose_prior_loss`; the network is a prior already."""
+    """The network is a prior already."""
     shape_prior: float = 0.01
-    """Weight of the mean square of the shape coefficients."""
     dsr_start: float = 0.5
-    """The part of the steps after which the semantic terms start."""
-
-    def __post_init__(self):
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}: give at least 1")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}: use more than 0")
-        if not min(self.pose_prior, self.shape_prior) >= 0:
-            raise ValueError("pose_prior and shape_prior are at least 0")
-        if not 0 <= self.dsr_start <= 1:
-            raise ValueError(f"dsr_start is {self.dsr_start}: use 0 to 1")
 
 
 def fine_tune(
