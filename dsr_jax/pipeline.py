@@ -131,7 +131,9 @@ def render_semantics(
     """
     grouping = grouping_by_name(settings.objective.grouping)
     posterior = None
-    if settings.texture == "posterior" and labels is not None:
+    if settings.texture == "posterior":
+        if labels is None:
+            raise ValueError("the texture 'posterior' needs the labels of the image")
         posterior = image_posterior(scene.prior, vertices_ndc, scene.body.faces, labels)
     textures = semantic_textures(scene.prior, valid, grouping, posterior)
     if settings.visible_only:

@@ -6,6 +6,8 @@ is painted two fifths bare is asked to vanish by DSR-MC. By Bayes' rule, with th
 near a place's projection as evidence,
 
     p(v, l | image) ∝ p(v, l) · (ε + share of label l within a few pixels of v).
+
+Takes about 300 bytes a pixel of memory while it looks: 2 GB for 128 crops of 224².
 """
 
 import jax

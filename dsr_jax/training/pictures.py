@@ -48,8 +48,9 @@ def build_panel(
     def look(state: TrainState, scene: Scene) -> tuple[Screen, Array, Array]:
         prediction = predict(network.for_evaluation(state), jnp.asarray(people.image))
         screen = project(scene.body, prediction)
-        valid = minimal_clothing_validity(jnp.asarray(people.labels))
-        raster = render_semantics(scene, screen.vertices_ndc, valid, settings)
+        labels = jnp.asarray(people.labels)
+        valid = minimal_clothing_validity(labels)
+        raster = render_semantics(scene, screen.vertices_ndc, valid, settings, labels)
         return screen, prediction.camera, raster.attributes[..., 1:]
 
     palette = class_colours(scene, settings.objective.grouping)
