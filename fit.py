@@ -9,13 +9,13 @@ numbers (exemplar fine-tuning). Each person gets an overlay, a side view, a mesh
 numbers and `_fit.png`, before and after; `--animation` adds `_fit.gif`. `--image` may
 be a folder; `--openpose` and `--labels` then are folders, too. A data set in SPIN's
 layout, 3D joints included, is `--annotations data.npz --image images --labels labels`.
-Any value of the config can be changed: --config.objective.dsr_mc=0.
+Any value of the config can be changed: --config.objective.dsr_mc=0; but with
+`--checkpoint`, the body, its prior and the size of the crops are the run's.
 
 It answers the paper's question "are 3D joints enough?" for one's own photos; on
 synthetic people, whose bodies are known, benchmarks/are_joints_enough.py does.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from ml_collections import config_flags
-from PIL import Image
 from tqdm import tqdm
 
 from dsr_jax.body import BodyModel, BodyParams, pose_body
@@ -36,6 +35,7 @@ from dsr_jax.fitting import (
     learn_pose_prior,
     start_at_keypoints,
 )
+from dsr_jax.fitting.descent import Watch
 from dsr_jax.fitting.people import (
     FitPerson,
     find_annotated_people,
@@ -57,7 +57,12 @@ from dsr_jax.training import load_regressor
 from dsr_jax.training.command_line import default_config, require, run_script
 from dsr_jax.training.loading import load_configured_scene
 from dsr_jax.training.settings import BodySettings, SemanticsSettings
-from dsr_jax.visualization import FittedPerson, write_image, write_person
+from dsr_jax.visualization import (
+    FittedPerson,
+    write_animation,
+    write_image,
+    write_person,
+)
 
 FLAGS = flags.FLAGS
 CONFIG = config_flags.DEFINE_config_file(
@@ -76,8 +81,6 @@ flags.DEFINE_string("output", None, "Where the files go; made if it does not exi
 
 _MILLISECONDS_A_FRAME = 80
 
-Fit = Callable[..., tuple[Prediction, Prediction]]
-
 
 def main(_: list[str]) -> None:
     """Photos → crops → start → descent → files."""
@@ -87,23 +90,17 @@ def main(_: list[str]) -> None:
     regressor, run, scene = _open()
     output = make_folder(FLAGS.output)
     prior = learn_pose_prior(scene.body, run.synthetic)
-    for first in range(0, len(people), run.people_at_once):
-        some = people[first : first + run.people_at_once]
-        batch, refused = person_batch(
-            some, people, run.image_size, taxonomy, run.cleaning
-        )
+    # Each person has a copy of the network; bodies are fitted together.
+    at_once = 1 if FLAGS.method == "network" else run.people_at_once
+    for first in range(0, len(people), at_once):
+        some = people[first : first + at_once]
+        batch, refused = person_batch(some, run.image_size, taxonomy, run.cleaning)
         for line in refused:
             print(line)
         before = _start(run, scene, regressor, batch)
-        frames: list[Prediction] = []
-        watch = _watch(frames, first, len(people))
-        if FLAGS.method == "network":
-            after = _tune_each(run, scene, prior, regressor, batch, watch)
-        else:
-            after, _terms = fit_bodies(
-                scene, prior, before, batch, run.pipeline, run.fitting, watch
-            )
-        _report(output, some, batch, scene.body, before, after, frames)
+        with _Watch(first, len(some), len(people)) as watch:
+            after = _descend(run, scene, prior, regressor, before, batch, watch)
+        _report(output, some, batch, scene.body, before, after, watch.frames)
     print(f"{len(people)} people are in {output}")
 
 
@@ -147,39 +144,41 @@ def _start(
     return start_at_keypoints(scene.body, mean, jnp.asarray(batch.keypoints_ndc))
 
 
-def _tune_each(
+def _descend(
     run: FitRun,
     scene: Scene,
     prior: PosePrior,
     regressor: Regressor | None,
+    before: Prediction,
     batch: Batch,
-    watch: Callable[[int, Prediction], None],
+    watch: Watch,
 ) -> Prediction:
-    """A copy of the network for each person; the last person's descent is watched."""
-    assert regressor is not None
-    bodies = []
-    for index in range(len(batch.image)):
-        person = jax.tree.map(lambda leaf, i=index: leaf[i : i + 1], batch)
-        alone = watch if len(batch.image) == 1 else None
-        body, _ = fine_tune(
-            regressor, scene, prior, person, run.pipeline, run.exemplar, alone
-        )
-        bodies.append(body)
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *bodies)
+    if regressor is None or FLAGS.method == "body":
+        settings = run.fitting
+        return fit_bodies(scene, prior, before, batch, run.pipeline, settings, watch)[0]
+    return fine_tune(regressor, scene, prior, batch, run.pipeline, run.exemplar, watch)[
+        0
+    ]
 
 
-def _watch(
-    frames: list[Prediction], first: int, total: int
-) -> Callable[[int, Prediction], None]:
+class _Watch:
     """Shows progress, and keeps the bodies if they will be drawn."""
-    bar = tqdm(desc=f"person {first + 1} of {total}", unit="step")
 
-    def look(steps: int, bodies: Prediction) -> None:
-        bar.update(steps - bar.n)
+    def __init__(self, first: int, count: int, total: int):
+        last = first + count
+        self._bar = tqdm(desc=f"people {first + 1} to {last} of {total}", unit="step")
+        self.frames: list[Prediction] = []
+
+    def __call__(self, steps: int, bodies: Prediction) -> None:
+        self._bar.update(steps - self._bar.n)
         if FLAGS.animation:
-            frames.append(jax.device_get(bodies))
+            self.frames.append(jax.device_get(bodies))
 
-    return look
+    def __enter__(self) -> "_Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
 
 
 def _report(
@@ -201,17 +200,19 @@ def _report(
         fitted = _fitted(person, body, after, index)
         if not np.isfinite(fitted.vertices).all():
             raise UserError(
-                f"{person.photo}: the fit of {person.name} is not finite; lower "
+                f"{person.person.photo}: the fit of {person.name} is not finite; lower "
                 "'fitting.learning_rate' or 'exemplar.learning_rate'"
             )
-        write_person(output / person.name, read_image(person.photo), fitted)
+        write_person(output / person.name, read_image(person.person.photo), fitted)
         write_image(
             output / f"{person.name}_fit.png",
             before_and_after(body, batch, index, before, after),
         )
         if frames:
             pictures = [frame(body, batch, index, bodies) for bodies in frames]
-            _write_animation(output / f"{person.name}_fit.gif", pictures)
+            write_animation(
+                output / f"{person.name}_fit.gif", pictures, _MILLISECONDS_A_FRAME
+            )
         if batch.has_labels[index]:
             print(
                 f"{person.name}: overlap with the labelled person "
@@ -225,26 +226,17 @@ def _fitted(
     params = BodyParams(
         jnp.asarray(bodies.pose[index]), jnp.asarray(bodies.betas[index])
     )
+    box = person.person.box
+    assert box is not None
     mesh = jax.jit(pose_body)(body, params)
     return FittedPerson(
-        box=person.box,
+        box=box,
         pose=np.asarray(bodies.pose[index]),
         betas=np.asarray(bodies.betas[index]),
         camera=np.asarray(bodies.camera[index]),
         vertices=np.asarray(mesh.vertices),
         joints=np.asarray(mesh.joints),
         faces=np.asarray(body.faces),
-    )
-
-
-def _write_animation(path: Path, pictures: list[np.ndarray]) -> None:
-    images = [Image.fromarray(picture) for picture in pictures]
-    images[0].save(
-        path,
-        save_all=True,
-        append_images=images[1:],
-        duration=_MILLISECONDS_A_FRAME,
-        loop=0,
     )
 
 

@@ -59,15 +59,18 @@ def main() -> None:
     )
     study = Study(scene, people, arguments)
     rows = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
+    study_of = f"{arguments.split} {arguments.people}, {arguments.size} px, "
+    study_of += f"{arguments.steps} steps, {arguments.joints}, "
+    study_of += f"noise {arguments.parser_noise}"
     for name in arguments.forms:
-        key = f"{arguments.joints} | noise {arguments.parser_noise} | {name}"
+        key = f"{study_of} | {name}"
         if key not in rows:
             began = time.monotonic()
             rows[key] = {k: np.round(v, 4).tolist() for k, v in study.run(name).items()}
             rows[key]["seconds"] = round(time.monotonic() - began)
             write_bytes(arguments.output, json.dumps(rows).encode())
-        base = f"{arguments.joints} | noise {arguments.parser_noise} | joints alone"
-        print(line(key, rows[key], rows.get(base, rows[key])), flush=True)
+        base = rows.get(f"{study_of} | joints alone")
+        print(line(key, rows[key], base), flush=True)
 
 
 class Study:
@@ -160,12 +163,14 @@ def part_iou(ours, theirs):
 
 def line(key, row, base):
     """One row of the table."""
-    text = f"{key:60s}"
+    text = f"{key:88s}"
     for name, digits in (("pve", 2), ("mpjpe", 2), ("iou", 3), ("volume", 3)):
-        values, change = np.array(row[name]), np.array(row[name]) - base[name]
-        error = change.std(ddof=1) / np.sqrt(len(change))
+        values = np.array(row[name])
         text += f" {name} {values.mean():.{digits}f}"
-        text += f" ({change.mean():+.{digits}f} ± {error:.{digits}f})"
+        if base is not None:
+            change = values - base[name]
+            error = change.std(ddof=1) / np.sqrt(len(change))
+            text += f" ({change.mean():+.{digits}f} ± {error:.{digits}f})"
     return f"{text} {row['seconds']} s"
 
 

@@ -80,6 +80,10 @@ def _people() -> list[LabelledPerson]:
         people = people_of_photos(
             images, labels, FLAGS.openpose and Path(FLAGS.openpose)
         )
+    if not people:
+        raise UserError(
+            f"--openpose {FLAGS.openpose}: shows nobody with enough confident keypoints"
+        )
     if not any(person.labels.exists() for person in people):
         raise UserError(
             f"--labels {labels}: has no label map for any photo; photo a/b.jpg needs "

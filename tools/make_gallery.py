@@ -2,7 +2,7 @@
 
     python tools/make_gallery.py --output docs/gallery.png
     python tools/make_gallery.py --output docs/synthetic_richer.png --richer \
-        --columns 7 --size 144
+        --columns 7 --size 120
 
 One minute on two CPU cores. Rendered more finely than training data, with little noise
 so that the file stays small, and with fewer truncated and occluded people. `--richer`

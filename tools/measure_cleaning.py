@@ -167,6 +167,8 @@ def _grown(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
 
 def _comparison(name: str, pairs: list[Pair], side: float) -> str:
     """Mean overlap with the truth, and how often a method is worse than the box."""
+    if not pairs:
+        return f"0 pairs {name}"
     lines = [f"{len(pairs)} pairs {name}:  IoU  lost %  others %  worse than box %"]
     scores = {
         method: np.array([_score(pair, method, side) for pair in pairs])

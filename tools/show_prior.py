@@ -11,16 +11,13 @@ the scale). `--sheet FILE` writes one page of it all instead:
 """
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dsr_jax.body import load_body
 from dsr_jax.data import make_folder, write_image
 from dsr_jax.errors import UserError, one_line_errors
-from dsr_jax.files import write_bytes
 from dsr_jax.semantics import CIHP, NUM_LABELS, SemanticPrior, load_prior
 from dsr_jax.visualization import (
     PriorView,
@@ -31,6 +28,7 @@ from dsr_jax.visualization import (
     probability_picture,
     standing_vertices,
     view_prior,
+    write_animation,
 )
 
 _VIEWS = 8
@@ -97,7 +95,7 @@ def write_pictures(turntable: Turntable, folder: Path) -> None:
     """All files of the module's docstring."""
     write_image(folder / "turntable.png", _turntable_row(turntable))
     frames = [likeliest_picture(turntable.at(i / _FRAMES)) for i in range(_FRAMES)]
-    write_bytes(folder / "turntable.gif", _gif(frames))
+    write_animation(folder / "turntable.gif", frames, _FRAME_MILLISECONDS)
     front, back = turntable.at(0), turntable.at(0.5)
     for label, name in enumerate(CIHP.names):
         picture = _heat_map([front, back], label, turntable.largest(label))
@@ -139,21 +137,6 @@ def _widened(picture: np.ndarray, width: int) -> np.ndarray:
     before = (width - picture.shape[1]) // 2
     after = width - picture.shape[1] - before
     return np.pad(picture, ((0, 0), (before, after), (0, 0)), constant_values=255)
-
-
-def _gif(frames: list[np.ndarray]) -> bytes:
-    """An endless animation."""
-    images = [Image.fromarray(frame) for frame in frames]
-    buffer = io.BytesIO()
-    images[0].save(
-        buffer,
-        "GIF",
-        save_all=True,
-        append_images=images[1:],
-        duration=_FRAME_MILLISECONDS,
-        loop=0,
-    )
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Row "C-EFT" of the paper's Table 1: COCO with EFT's fits, standard terms only.
+r"""Row "C-EFT" of the paper's Table 1: COCO with EFT's fits, standard terms only.
 
     python train.py --config configs/ablations/table1_c_eft.py --workdir runs/c_eft
 
@@ -6,9 +6,12 @@ Published, 3DPW: 58.5 / 101.0 / 119.3 (PA-MPJPE / MPJPE / PVE, mm). The other fi
 Table 1 start from this one and change what their row names. The paper starts from
 SPIN's weights: name a converted run in `training.start_from`. Hardware and files: see
 `configs/dsr.py`. None of the rows has been trained here: COCO and 3DPW cannot be
-distributed. `--config.data.source=synthetic --config.body.name=free
---config.semantics.prior=free` (and empty regressor files) tries a row on synthetic
-people.
+distributed. To try a row on synthetic people, add
+
+    --config.data.source=synthetic --config.evaluation.dataset=synthetic \
+        --config.body.name=free --config.semantics.prior=free \
+        --config.body.extra_regressor= --config.body.h36m_regressor= \
+        --config.body.mean_parameters=
 """
 
 from ml_collections import ConfigDict

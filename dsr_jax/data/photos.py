@@ -4,16 +4,8 @@ import collections
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
-from dsr_jax.arrays import Float
 from dsr_jax.data.image_file import IMAGE_SUFFIXES
-from dsr_jax.data.person_box import (
-    PersonBox,
-    box_of_keypoints,
-    read_bbox,
-    read_openpose_keypoints,
-)
+from dsr_jax.data.person_box import PersonBox, read_bbox, read_openpose_boxes
 from dsr_jax.errors import UserError
 
 
@@ -24,8 +16,6 @@ class Photo:
     path: Path
     people: tuple[tuple[str, PersonBox | None], ...]
     """Name for each person's files, and the box; None if the person fills the photo."""
-    keypoints_px: tuple[Float[np.ndarray, "25 3"], ...] = ()
-    """OpenPose's keypoints of each of `people`, where they were given."""
 
 
 def find_photos(
@@ -49,7 +39,10 @@ def find_photos(
     if openpose is not None and box is not None:
         raise UserError("--openpose and --box are given: choose one")
     paths = photo_paths(Path(image))
-    photos = [_photo(path, Path(image).is_dir(), openpose, box) for path in paths]
+    photos = [
+        Photo(path, _people(path, Path(image).is_dir(), openpose, box))
+        for path in paths
+    ]
     names = [name for photo in photos for name, _ in photo.people]
     if not names:
         raise UserError(
@@ -81,27 +74,19 @@ def photo_paths(image: Path) -> list[Path]:
     return paths
 
 
-def _photo(
-    path: Path, of_folder: bool, openpose: str | Path | None, box: str | Path | None
-) -> Photo:
+def _people(
+    photo: Path, of_folder: bool, openpose: str | Path | None, box: str | Path | None
+) -> tuple[tuple[str, PersonBox | None], ...]:
     if openpose is not None:
-        file = _json_path(path, of_folder, Path(openpose), "--openpose")
-        people = read_openpose_keypoints(file)
-        several = len(people) > 1
-        found = [
-            (f"{path.stem}_{k}" if several else path.stem, person_box, keypoints)
-            for k, keypoints in enumerate(people)
-            if (person_box := box_of_keypoints(keypoints)) is not None
-        ]
-        return Photo(
-            path,
-            tuple((name, person_box) for name, person_box, _ in found),
-            tuple(keypoints for *_, keypoints in found),
-        )
+        file = _json_path(photo, of_folder, Path(openpose), "--openpose")
+        boxes = read_openpose_boxes(file)
+        numbered = [(f"{photo.stem}_{k}", person) for k, person in enumerate(boxes)]
+        named = numbered if len(boxes) > 1 else [(photo.stem, p) for p in boxes]
+        return tuple((name, person) for name, person in named if person is not None)
     if box is not None:
-        file = _json_path(path, of_folder, Path(box), "--box")
-        return Photo(path, ((path.stem, read_bbox(file)),))
-    return Photo(path, ((path.stem, None),))
+        file = _json_path(photo, of_folder, Path(box), "--box")
+        return ((photo.stem, read_bbox(file)),)
+    return ((photo.stem, None),)
 
 
 def _json_path(photo: Path, of_folder: bool, given: Path, flag: str) -> Path:

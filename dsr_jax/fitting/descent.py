@@ -6,6 +6,7 @@ share anything, so that a person alone is fitted as in a batch of many.
 
 import dataclasses
 import functools
+import math
 import typing
 from collections.abc import Callable
 
@@ -121,13 +122,16 @@ def fit_bodies(
     numbers = BodyNumbers.of(start)
     state, values = (numbers, _optimizer(settings).init(numbers)), {}
     watch = watch or (lambda steps, bodies: None)
-    for first in range(0, settings.steps, STEPS_A_CALL):
+    switch, first = math.ceil(settings.dsr_start * settings.steps), 0
+    while first < settings.steps:
         watch(first, state[0].prediction())
-        count = min(STEPS_A_CALL, settings.steps - first)
-        use_dsr = first >= settings.dsr_start * settings.steps
+        use_dsr = first >= switch
+        end = settings.steps if use_dsr else switch
+        count = min(STEPS_A_CALL, end - first)
         state, values = _descend(
             state, scene, prior, people, count, use_dsr, pipeline, settings
         )
+        first += count
     result = state[0].prediction()
     watch(settings.steps, result)
     return result, {name: np.asarray(value) for name, value in values.items()}

@@ -10,34 +10,38 @@ import numpy as np
 from dsr_jax.arrays import Float, UInt8
 from dsr_jax.data import (
     Batch,
-    PersonBox,
     crop_affine,
-    find_photos,
     keypoints_to_crop_ndc,
     read_image,
     read_spin_npz,
     warp_image,
     warp_labels,
 )
-from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
+from dsr_jax.data.photos import find_json, photo_paths
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import CleaningSettings, Taxonomy, clean_labels, read_label_map
+from dsr_jax.visualization.labelled_people import (
+    LabelledPerson,
+    annotated_people,
+    openpose_people,
+)
+
+_NO_LABELS = Path()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FitPerson:
-    """One person of a photo."""
+    """One person of a photo, and where the joints are in space, if anybody knows."""
 
-    name: str
-    """Of the person's files."""
-    photo: Path
-    box: PersonBox
-    keypoints_px: Float[np.ndarray, "49 3"]
-    """OpenPose's 25 and annotators' 24: u, v in pixels of the photo, confidence."""
+    person: LabelledPerson
+    """With keypoints and a box."""
     joints: Float[np.ndarray, "24 4"]
     """Metres, camera axes, confidence."""
-    labels: Path | None
-    """Label map of the photo."""
+
+    @property
+    def name(self) -> str:
+        """Of the person's files."""
+        return self.person.name
 
 
 def find_people(
@@ -47,29 +51,37 @@ def find_people(
 
     Args:
       image: a photo, or a folder of photos.
-      openpose: the photo's json, or a folder of them; see `find_photos`.
+      openpose: the photo's json, or a folder of them: that of `a.jpg` is `a.json` or
+        `a_keypoints.json`.
       labels: the photo's label map, or a folder in which that of `a.jpg` is `a.png`;
         photos without one are fitted to their keypoints alone.
 
     Raises:
-      UserError: as `find_photos`; label maps of the wrong kind of path, or for no
-        photo.
+      UserError: a path is missing or of the wrong kind, a json file cannot be used,
+        nobody is found, or there is a label map for nobody.
     """
-    people = []
-    for photo in find_photos(image, openpose=openpose):
-        map_path = _labels_of(photo.path, Path(image).is_dir(), labels)
-        for (name, box), keypoints in zip(
-            photo.people, photo.keypoints_px, strict=True
-        ):
-            if box is not None:
-                whole = np.zeros((49, 3))
-                whole[:25] = keypoints
-                nowhere = np.zeros((24, 4), np.float32)
-                people.append(
-                    FitPerson(name, photo.path, box, whole, nowhere, map_path)
-                )
-    _check_labels(people, labels)
-    return people
+    of_folder = Path(image).is_dir()
+    for flag, path in (("--openpose", openpose), ("--labels", labels)):
+        if path is not None and Path(path).is_dir() != of_folder:
+            kind = "a folder" if of_folder else "one photo"
+            raise UserError(f"{path}: --image is {kind}, so {flag} must be one, too")
+    found = []
+    for photo in photo_paths(Path(image)):
+        file = find_json(photo, Path(openpose)) if of_folder else Path(openpose)
+        if file is None:
+            raise UserError(f"{openpose}: has no {photo.stem}.json for {photo}; add it")
+        label_map = _NO_LABELS
+        if labels is not None:
+            label_map = (
+                Path(labels) / f"{photo.stem}.png" if of_folder else Path(labels)
+            )
+        found += openpose_people(photo, label_map, file)
+    if not found:
+        raise UserError(f"{openpose}: shows nobody with enough confident keypoints")
+    nowhere = np.zeros((24, 4), np.float32)
+    people = [FitPerson(person, nowhere) for person in found]
+    # A label map that was named must be there; of a folder, some may be missing.
+    return _with_labels(people, labels) if of_folder else people
 
 
 def find_annotated_people(
@@ -86,47 +98,36 @@ def find_annotated_people(
     Raises:
       UserError: a file is missing or damaged, or there is no label map for anybody.
     """
-    known = read_spin_npz(annotations)
-    people = []
-    for index in range(min(limit, len(known))):
-        name = Path(str(known.imgname[index]))
-        keypoints = np.zeros((49, 3))
-        if known.openpose is not None:
-            keypoints[:25] = known.openpose[index]
-        if known.part is not None:
-            keypoints[25:] = known.part[index]
-        center = known.center[index]
-        box = PersonBox(
-            (float(center[0]), float(center[1])),
-            BOX_PIXELS_PER_SCALE * float(known.scale[index]),
-        )
-        joints = np.zeros((24, 4), np.float32) if known.S is None else known.S[index]
-        path = None if labels is None else (Path(labels) / name).with_suffix(".png")
-        path = path if path is not None and path.exists() else None
-        people.append(
-            FitPerson(
-                f"{index:06d}_{name.stem}",
-                Path(images) / name,
-                box,
-                keypoints,
-                joints,
-                path,
-            )
-        )
-    _check_labels(people, labels)
-    return people
+    folder = _NO_LABELS if labels is None else Path(labels)
+    found = annotated_people(Path(annotations), Path(images), folder)[:limit]
+    joints = read_spin_npz(annotations).S
+    if joints is None:
+        joints = np.zeros((len(found), 24, 4), np.float32)
+    people = [FitPerson(p, joints[i]) for i, p in enumerate(found)]
+    return _with_labels(people, labels)
 
 
-def _check_labels(people: Sequence[FitPerson], labels: str | Path | None) -> None:
-    if labels is not None and not any(person.labels for person in people):
+def _with_labels(
+    people: Sequence[FitPerson], labels: str | Path | None
+) -> list[FitPerson]:
+    """The people, without the label maps that do not exist."""
+    there = [labels is not None and one.person.labels.is_file() for one in people]
+    if labels is not None and not any(there):
         raise UserError(
             f"{labels}: has no label map for any photo; that of a.jpg is a.png"
         )
+    return [
+        one
+        if exists
+        else dataclasses.replace(
+            one, person=dataclasses.replace(one.person, labels=_NO_LABELS)
+        )
+        for one, exists in zip(people, there, strict=True)
+    ]
 
 
 def person_batch(
     people: Sequence[FitPerson],
-    others: Sequence[FitPerson],
     resolution: int,
     taxonomy: Taxonomy,
     cleaning: CleaningSettings,
@@ -135,7 +136,6 @@ def person_batch(
 
     Args:
       people: who is cropped.
-      others: everybody found, whose labels are not theirs.
       resolution: side of the crops.
       taxonomy: of the label maps.
       cleaning: what is done to them first.
@@ -148,37 +148,32 @@ def person_batch(
       UserError: a photo or a label map is missing or damaged.
     """
     examples, refused = [], []
-    for person in people:
-        image = read_image(person.photo)
+    for one in people:
+        image = read_image(one.person.photo)
         size = (image.shape[0], image.shape[1])
-        labels, reason = _labels(person, others, size, taxonomy, cleaning)
+        labels, reason = _labels(one.person, size, taxonomy, cleaning)
         if reason is not None:
-            refused.append(f"{person.name}: label map refused: it {reason}")
-        examples.append(_example(person, image, labels, resolution))
+            refused.append(f"{one.name}: label map refused: it {reason}")
+        examples.append(_example(one, image, labels, resolution))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *examples), refused
 
 
 def _labels(
-    person: FitPerson,
-    others: Sequence[FitPerson],
+    person: LabelledPerson,
     size: tuple[int, int],
     taxonomy: Taxonomy,
     cleaning: CleaningSettings,
 ) -> tuple[UInt8[np.ndarray, "H W"] | None, str | None]:
     """Clean labels of the whole photo, and why there are none if they were refused."""
-    if person.labels is None:
+    if person.labels == _NO_LABELS:
         return None, None
-    neighbours = [
-        other.keypoints_px
-        for other in others
-        if other.photo == person.photo and other.name != person.name
-    ]
+    assert person.box is not None
     cleaned = clean_labels(
         read_label_map(person.labels, size, taxonomy, void=True),
         person.keypoints_px,
         cleaning,
         person.box.size_px,
-        np.array(neighbours, np.float64).reshape(-1, 49, 3),
+        person.others_px,
     )
     if cleaned.refused is not None:
         return None, cleaned.refused
@@ -186,13 +181,14 @@ def _labels(
 
 
 def _example(
-    person: FitPerson,
+    one: FitPerson,
     image: UInt8[np.ndarray, "H W 3"],
     labels: UInt8[np.ndarray, "H W"] | None,
     resolution: int,
 ) -> Batch:
-    center = np.array(person.box.center_px)
-    affine = crop_affine(center, person.box.size_px, resolution)
+    box, keypoints = one.person.box, one.person.keypoints_px
+    assert box is not None and keypoints is not None
+    affine = crop_affine(np.array(box.center_px), box.size_px, resolution)
     cropped = np.zeros((resolution, resolution), np.uint8)
     if labels is not None:
         cropped = warp_labels(labels, affine, resolution)
@@ -200,23 +196,10 @@ def _example(
         image=warp_image(image, affine, resolution),
         labels=cropped,
         has_labels=np.asarray(labels is not None, np.float32),
-        keypoints_ndc=keypoints_to_crop_ndc(person.keypoints_px, affine, resolution),
-        joints=np.asarray(person.joints, np.float32),
+        keypoints_ndc=keypoints_to_crop_ndc(keypoints, affine, resolution),
+        joints=np.asarray(one.joints, np.float32),
         pose=np.zeros((24, 3, 3), np.float32),
         betas=np.zeros(10, np.float32),
         has_body=np.asarray(0, np.float32),
         camera=np.zeros(3, np.float32),
     )
-
-
-def _labels_of(photo: Path, of_folder: bool, labels: str | Path | None) -> Path | None:
-    if labels is None:
-        return None
-    given = Path(labels)
-    if of_folder != given.is_dir():
-        kind = "a folder" if of_folder else "one photo"
-        raise UserError(f"{labels}: --image is {kind}, so --labels must be one, too")
-    if not of_folder:
-        return given
-    path = given / f"{photo.stem}.png"
-    return path if path.exists() else None

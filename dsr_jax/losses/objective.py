@@ -40,6 +40,7 @@ from dsr_jax.numerics import masked_mean
 from dsr_jax.regressor import Prediction
 from dsr_jax.semantics import (
     GROUPINGS,
+    VOID,
     group_labels,
     minimal_clothing_mask,
     minimal_clothing_validity,
@@ -196,7 +197,9 @@ def _minimal_term(
 ) -> Term:
     counting = minimal_clothing_validity(labels)
     mask = minimal_clothing_mask(labels, counting).astype(attributes.dtype)
-    values = minimal_clothing_loss(attributes[..., 0], mask, settings.dsr_mc_metric)
+    # Where nobody knows the label, the body may be bare or not.
+    rendered = jnp.where(labels == VOID, 0, attributes[..., 0])
+    values = minimal_clothing_loss(rendered, mask, settings.dsr_mc_metric)
     return _term(values, has_labels * jnp.any(counting, -1))
 
 

@@ -20,10 +20,11 @@ def prior_per_vertex(
 ) -> SemanticPrior:
     """The mean of the faces around each vertex, weighted by how often each was seen.
 
-    p_v = Σ_f n_f p_f / Σ_f n_f over the faces f with the corner v, n_f the counts. The
-    release holds no counts: its faces weigh the same. Faces whose row is zero (nothing
-    known) weigh nothing, and a vertex that has no other keeps a row of zeros. The count
-    of a vertex is the largest around it: whoever sees a face sees its corners.
+    p_v = Σ_f n_f p_f / Σ_f n_f over the faces f with the corner v, n_f the counts; the
+    plain mean where none of them was seen, or where the counts are unknown, as in the
+    release. Faces whose row is zero (nothing known) weigh nothing, and a vertex that
+    has no other keeps a row of zeros. The count of a vertex is the largest around it:
+    whoever sees a face sees its corners.
 
     Args:
       prior: per face; one that is per vertex is given back as it is.
@@ -39,13 +40,14 @@ def prior_per_vertex(
     corners = np.asarray(faces)
     probabilities = np.asarray(prior.probabilities, np.float64)
     face_counts = np.asarray(prior.counts)
-    known = probabilities.sum(1) > 0
-    weights = known * (face_counts if face_counts.any() else np.ones(len(corners)))
-    total = np.zeros((num_vertices, probabilities.shape[1]))
     counts = np.zeros(num_vertices, np.float32)
+    seen = np.zeros((num_vertices, probabilities.shape[1]))
+    filled_in = np.zeros_like(seen)
     for corner in corners.T:
-        np.add.at(total, corner, weights[:, None] * probabilities)
+        np.add.at(seen, corner, face_counts[:, None] * probabilities)
+        np.add.at(filled_in, corner, probabilities)
         np.maximum.at(counts, corner, face_counts)
+    total = np.where(seen.sum(1, keepdims=True) > 0, seen, filled_in)
     return _replaced(prior, total, counts, "vertex")
 
 

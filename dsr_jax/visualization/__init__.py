@@ -1,6 +1,7 @@
 """Pictures of bodies, labels and keypoints, and meshes for other programs."""
 
 from dsr_jax.data.image_file import write_image
+from dsr_jax.visualization.animation import write_animation
 from dsr_jax.visualization.annotations import draw_keypoints, overlay_labels
 from dsr_jax.visualization.body_picture import BODY_COLOUR, overlay_body
 from dsr_jax.visualization.mesh_file import MESH_SUFFIXES, export_mesh
@@ -40,6 +41,7 @@ __all__ = [
     "standing_vertices",
     "turn_about_vertical",
     "view_prior",
+    "write_animation",
     "write_image",
     "write_person",
 ]

@@ -83,11 +83,16 @@ def people_of_photos(
                 LabelledPerson(photo.stem, photo, map_path, None, nobody, None)
             )
         else:
-            people += _openpose_people(photo, map_path, file)
+            people += openpose_people(photo, map_path, file)
     return people
 
 
-def _openpose_people(photo: Path, labels: Path, file: Path) -> list[LabelledPerson]:
+def openpose_people(photo: Path, labels: Path, file: Path) -> list[LabelledPerson]:
+    """Everybody in an OpenPose file with enough confident keypoints for a box.
+
+    Raises:
+      UserError: the file is missing or is not OpenPose's output with BODY_25.
+    """
     found = read_openpose_keypoints(file)
     keypoints = np.zeros((len(found), 49, 3), np.float32)
     keypoints[:, :25] = found

@@ -32,6 +32,7 @@ from dsr_jax.regressor import Prediction
 from dsr_jax.semantics import (
     CLOTHING_4,
     CLOTHING_8,
+    VOID,
     distance_field,
     group_labels,
 )
@@ -193,6 +194,22 @@ def test_the_silhouette_and_the_inside_form_follow_the_settings():
     np.testing.assert_allclose(terms["dsr_fb"].values, whole, rtol=1e-6)
     np.testing.assert_allclose(terms["dsr_c"].values, inside, rtol=1e-6)
     np.testing.assert_array_equal(terms["dsr_mc"].where, 0)
+
+
+def test_void_pixels_ask_nothing_of_the_classes():
+    batch, _, _, (attributes, alpha) = make_batch()
+    settings = ObjectiveSettings()
+    half = batch.labels.at[:, :, SIZE // 2 :].set(VOID)
+
+    @jax.jit
+    def terms(attributes):
+        return dsr_terms(attributes, alpha, half, batch.has_labels, settings)
+
+    other = attributes.at[:, :, SIZE // 2 :].multiply(0.3)
+    for name in ("dsr_mc", "dsr_c"):
+        first, second = terms(attributes)[name].values, terms(other)[name].values
+        np.testing.assert_array_equal(first, second)
+        assert (first > 0).all()
 
 
 def test_a_masked_example_equals_a_dropped_one():

@@ -101,7 +101,7 @@ def test_people_of_a_data_set_bring_all_their_joints(photo):
     write_spin_npz(photo / "people.npz", annotations)
     found = find_annotated_people(photo / "people.npz", photo, None, limit=1)
     assert [person.name for person in found] == ["000000_a"]
-    batch, refused = person_batch(found, found, 32, CIHP, CleaningSettings())
+    batch, refused = person_batch(found, 32, CIHP, CleaningSettings())
     assert refused == []
     np.testing.assert_array_equal(batch.joints[0], joints[0])
     np.testing.assert_array_equal(batch.keypoints_ndc[0, :, 2].nonzero()[0], [3])
@@ -113,8 +113,14 @@ def test_people_of_a_data_set_bring_all_their_joints(photo):
 
 @pytest.mark.slow
 def test_labels_move_the_body(fit, photo, capsys):
-    run(fit, photo, steps=40, dsr_start=0.5)
-    assert "overlap" in capsys.readouterr().out
+    vertices, overlaps = [], []
+    for dsr_start in (0.5, 1.0):
+        run(fit, photo, steps=60, dsr_start=dsr_start)
+        vertices.append(np.load(photo / "out" / "a.npz")["vertices"])
+        line = capsys.readouterr().out.split("person ")[1].split("\n")[0]
+        overlaps.append(float(line.split(" -> ")[1]))
+    assert np.abs(vertices[0] - vertices[1]).max() > 1e-3
+    assert overlaps[0] > overlaps[1]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +130,7 @@ def test_labels_move_the_body(fit, photo, capsys):
         (lambda f: (f / "labels.png").unlink(), "labels.png: cannot read"),
         (lambda f: (f / "a.json").write_text("{}"), "a.json: lacks the list 'people'"),
         (lambda f: (f / "a.png").write_bytes(b"no"), "a.png: not an image"),
+        (lambda f: (f / "a.json").write_text('{"people": []}'), "shows nobody"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(fit, photo, make, complaint):

@@ -48,15 +48,6 @@ def test_faces_stand_at_their_middle():
     assert found[0, 0, ARM] > 0.99
 
 
-def test_no_derivative_goes_through_the_choice():
-    def total(vertices):
-        found = image_posterior(prior_of(4), vertices, jnp.asarray(FACES), labels())
-        return jnp.sum(found[..., ARM])
-
-    gradient = jax.jit(jax.grad(total))(jnp.asarray(VERTICES, jnp.float32)[None])
-    np.testing.assert_array_equal(gradient, 0)
-
-
 @pytest.mark.parametrize("per", ["vertex", "face"])
 def test_the_most_likely_label_becomes_certain(per):
     prior = prior_of(3, per)

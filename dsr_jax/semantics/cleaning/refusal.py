@@ -14,7 +14,7 @@ from dsr_jax.semantics.cleaning.enough_pixels import (
     value_counts,
 )
 from dsr_jax.semantics.cleaning.nearby import nearest_set
-from dsr_jax.semantics.cleaning.settings import CleaningSettings
+from dsr_jax.semantics.cleaning.settings import NONE, CleaningSettings
 from dsr_jax.semantics.cleaning.sides import sides_are_swapped
 from dsr_jax.semantics.cleaning.skeleton import counting_points
 from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, VOID
@@ -41,14 +41,21 @@ def reason_to_refuse(
       settings: of the chain; `refuse` is not asked for here.
       person_px: side of the person's box in pixels of `labels`.
     """
-    reason = _share(labels, settings, person_px) or _label_set(labels, person_px)
+    # With other people left in, a photo may hold more labels than one box does.
+    alone = keypoints_px is not None and settings.others != NONE
+    largest = settings.largest_share if alone else np.inf
+    reason = _share(labels, settings, person_px, largest)
+    reason = reason or _label_set(labels, person_px)
     if reason is not None or keypoints_px is None:
         return reason
     return _keypoints(labels, keypoints_px, settings, person_px)
 
 
 def _share(
-    labels: UInt8[np.ndarray, "H W"], settings: CleaningSettings, person_px: float
+    labels: UInt8[np.ndarray, "H W"],
+    settings: CleaningSettings,
+    person_px: float,
+    largest: float,
 ) -> str | None:
     """Nothing, or no more than noise; or all, as a map of the wrong background does."""
     count = np.count_nonzero(labels)
@@ -58,7 +65,8 @@ def _share(
     share = count / min(person_px**2, labels.size)
     if share < settings.smallest_share:
         return f"covers only {100 * share:.1f} % of the person's box"
-    if share > settings.largest_share:
+    # A crop holds one box at most: there the share is one whoever is in it.
+    if share > (settings.largest_share if labels.size <= person_px**2 else largest):
         return f"covers {100 * share:.0f} % of the person's box"
     return None
 
