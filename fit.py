@@ -96,13 +96,14 @@ def main(_: list[str]) -> None:
             print(line)
         before = _start(run, scene, regressor, batch)
         frames: list[Prediction] = []
-        watch = _watch(frames, first, len(people))
-        if FLAGS.method == "network":
-            after = _tune_each(run, scene, prior, regressor, batch, watch)
-        else:
-            after, _terms = fit_bodies(
-                scene, prior, before, batch, run.pipeline, run.fitting, watch
-            )
+        with tqdm(desc=f"person {first + 1} of {len(people)}", unit="step") as bar:
+            watch = _watch(frames, bar)
+            if FLAGS.method == "network":
+                after = _tune_each(run, scene, prior, regressor, batch, watch)
+            else:
+                after, _terms = fit_bodies(
+                    scene, prior, before, batch, run.pipeline, run.fitting, watch
+                )
         _report(output, some, batch, scene.body, before, after, frames)
     print(f"{len(people)} people are in {output}")
 
@@ -168,11 +169,8 @@ def _tune_each(
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *bodies)
 
 
-def _watch(
-    frames: list[Prediction], first: int, total: int
-) -> Callable[[int, Prediction], None]:
+def _watch(frames: list[Prediction], bar: tqdm) -> Callable[[int, Prediction], None]:
     """Shows progress, and keeps the bodies if they will be drawn."""
-    bar = tqdm(desc=f"person {first + 1} of {total}", unit="step")
 
     def look(steps: int, bodies: Prediction) -> None:
         bar.update(steps - bar.n)

@@ -84,9 +84,12 @@ def find_annotated_people(
       limit: how many people at most.
 
     Raises:
-      UserError: a file is missing or damaged, or there is no label map for anybody.
+      UserError: a file is missing, damaged or empty, or there is no label map for
+        anybody.
     """
     known = read_spin_npz(annotations)
+    if not len(known):
+        raise UserError(f"{annotations}: holds no person; add some")
     people = []
     for index in range(min(limit, len(known))):
         name = Path(str(known.imgname[index]))
