@@ -28,13 +28,15 @@ from dsr_forms import FORMS, make_people
 from dsr_jax.body import BodyParams, body_joints, load_body, pose_body
 from dsr_jax.camera import project_weak_to_ndc
 from dsr_jax.data.synthetic import SyntheticSettings
-from dsr_jax.files import write_bytes
+from dsr_jax.errors import UserError, one_line_errors
+from dsr_jax.files import read_bytes, write_bytes
 from dsr_jax.fitting import FitSettings, fit_bodies, learn_pose_prior
 from dsr_jax.pipeline import Scene
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.regressor import Prediction
 from dsr_jax.rotations import axis_angle_to_matrix, matrix_to_rotation_6d
 from dsr_jax.semantics import load_prior
+from dsr_jax.training.command_line import OneLineParser
 
 START_TURN = 0.3
 PRIOR_WEIGHT = {"3d": 0.01, "2d": 0.1}
@@ -42,7 +44,7 @@ MINIMUM_PART_PIXELS = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = OneLineParser(description=__doc__.split("\n")[0])
     parser.add_argument("--joints", choices=["2d", "3d"], required=True)
     parser.add_argument("--people", type=int, default=64)
     parser.add_argument("--split", default="test", choices=["validation", "test"])
@@ -51,14 +53,20 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--forms", nargs="*", default=list(FORMS), choices=FORMS)
     parser.add_argument("--output", type=pathlib.Path, required=True)
-    arguments = parser.parse_args()
+    with one_line_errors():
+        compare(parser.parse_args())
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    if arguments.steps < 1:
+        raise UserError(f"--steps {arguments.steps}: give 1 or more")
+    rows = earlier_rows(arguments.output)
     body = load_body("free-lite")
     scene = Scene(body, load_prior("free-lite"))
     people = make_people(
         body, arguments.people, arguments.split, arguments.size, arguments.parser_noise
     )
     study = Study(scene, people, arguments)
-    rows = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
     study_of = f"{arguments.split} {arguments.people}, {arguments.size} px, "
     study_of += f"{arguments.steps} steps, {arguments.joints}, "
     study_of += f"noise {arguments.parser_noise}"
@@ -71,6 +79,21 @@ def main() -> None:
             write_bytes(arguments.output, json.dumps(rows).encode())
         base = rows.get(f"{study_of} | joints alone")
         print(line(key, rows[key], base), flush=True)
+
+
+def earlier_rows(output: pathlib.Path) -> dict[str, dict]:
+    """What an earlier call has measured; refuses what could not be written later."""
+    if not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no such folder; create it first")
+    if not output.exists():
+        return {}
+    try:
+        rows = json.loads(read_bytes(output, "file of results"))
+    except ValueError as error:
+        raise UserError(f"--output {output}: is not json; name another") from error
+    if not isinstance(rows, dict):
+        raise UserError(f"--output {output}: holds no results; name another")
+    return rows
 
 
 class Study:

@@ -18,8 +18,10 @@ from dsr_forms import FORMS, make_people
 
 from dsr_jax.body import BodyParams, load_body, pose_body
 from dsr_jax.camera import project_weak_to_ndc
+from dsr_jax.errors import one_line_errors
 from dsr_jax.pipeline import Scene, compare_semantics
 from dsr_jax.semantics import load_prior
+from dsr_jax.training.command_line import OneLineParser
 from dsr_jax.visualization.shading import vertex_normals
 
 INFLATIONS_MM = (-20, -10, -5, 0, 5, 10, 20, 30)
@@ -33,10 +35,14 @@ CASES = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = OneLineParser(description=__doc__.split("\n")[0])
     parser.add_argument("--people", type=int, default=32)
     parser.add_argument("--size", type=int, default=224)
-    arguments = parser.parse_args()
+    with one_line_errors():
+        measure(parser.parse_args())
+
+
+def measure(arguments: argparse.Namespace) -> None:
     body = load_body("free-lite")
     scene = Scene(body, load_prior("free-lite"))
     people = make_people(body, arguments.people, "validation", arguments.size)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from dsr_jax.body import BodyModel
 from dsr_jax.data import Batch
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
+from dsr_jax.errors import UserError
 from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import PipelineSettings, Scene
 from dsr_jax.rasterizer import RasterSettings
@@ -94,12 +95,17 @@ def make_people(
     body: BodyModel, count: int, split: str, image_size: int, parser_noise: float = 0.0
 ) -> Batch:
     """Whole people with nothing in front of them, on the host."""
-    settings = SyntheticSettings(
-        image_size=image_size,
-        occluder_probability=0.0,
-        truncation_probability=0.0,
-        parser_noise=parser_noise,
-    )
+    if count < 2:
+        raise UserError(f"--people {count}: give 2 or more")
+    try:
+        settings = SyntheticSettings(
+            image_size=image_size,
+            occluder_probability=0.0,
+            truncation_probability=0.0,
+            parser_noise=parser_noise,
+        )
+    except ValueError as error:
+        raise UserError(f"--size {image_size}, or --parser-noise: {error}") from error
     key = split_key(5, split)
     people = synthetic_people(key, count, body, settings)
     return jax.tree.map(jnp.asarray, jax.device_get(people))

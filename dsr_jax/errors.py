@@ -26,9 +26,16 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with code 2 and one line if a `UserError` gets this far."""
+    """Ends the process with one line: code 2 for a `UserError`, 130 for Ctrl-C.
+
+    Scripts that can go on where they were stopped catch the signal before, with
+    `dsr_jax.training.interruption`.
+    """
     try:
         yield
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: the same command starts again", file=sys.stderr)
+        sys.exit(130)

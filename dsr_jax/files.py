@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and failures are one line."""
 
+import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -25,15 +26,20 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes a file beside its place and moves it there in one step.
 
     Raises:
-      UserError: the folder is missing or cannot be written to.
+      UserError: the folder is missing or cannot be written to, or the path is a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: cannot write: is a folder; name a file")
     temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UserError(
             f"{path}: cannot write: {error.strerror}; check the folder and the disk"
         ) from error
+    finally:
+        # Ctrl-C leaves nothing behind either; below a file even this fails.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

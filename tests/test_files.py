@@ -21,6 +21,19 @@ def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="folder: cannot write"):
         write_bytes(tmp_path / "folder", b"{}")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file/x: cannot write: Not a directory"):
+        write_bytes(tmp_path / "file" / "x", b"{}")
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "x", b"{}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_read_names_the_file_and_its_kind(tmp_path):

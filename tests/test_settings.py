@@ -46,3 +46,10 @@ def test_one_line_and_exit_code(capsys):
         raise UserError("file x:\nis wrong")
     assert exit_info.value.code == 2
     assert capsys.readouterr().err == "error: file x: is wrong\n"
+
+
+def test_ctrl_c_is_one_line_too(capsys):
+    with pytest.raises(SystemExit) as exit_info, one_line_errors():
+        raise KeyboardInterrupt
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err.startswith("interrupted: ")

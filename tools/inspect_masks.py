@@ -10,6 +10,7 @@ out as training sees them, and a row of `inspected/labels.csv`; broken files are
 and listed. Without keypoints nothing says whose labels they are, and all of them stay.
 """
 
+import collections
 import csv
 import io
 from pathlib import Path
@@ -48,7 +49,7 @@ def main(_: list[str]) -> None:
     """People → what cleaning does to each → panels, table, counts."""
     require(images=FLAGS.images, labels=FLAGS.labels, output=FLAGS.output)
     people = _people()
-    output = make_folder(FLAGS.output)
+    output = _output_folder()
     files = LabelFileSettings(taxonomy=FLAGS.taxonomy)
     cleaning = CleaningSettings(others=FLAGS.others)
     inspections = []
@@ -60,6 +61,17 @@ def main(_: list[str]) -> None:
     write_bytes(output / "labels.csv", _csv(inspections).encode())
     print(_table(inspections))
     print(_summary(inspections, output))
+
+
+def _output_folder() -> Path:
+    """Makes the folder, unless panels would overwrite label maps or photos."""
+    for flag, folder in (("labels", FLAGS.labels), ("images", FLAGS.images)):
+        if Path(FLAGS.output).resolve() == Path(folder).resolve():
+            raise UserError(
+                f"--output {FLAGS.output}: is the folder of --{flag}, whose files the "
+                "panels would overwrite; give another folder"
+            )
+    return make_folder(FLAGS.output)
 
 
 def _people() -> list[LabelledPerson]:
@@ -88,6 +100,12 @@ def _people() -> list[LabelledPerson]:
         raise UserError(
             f"--labels {labels}: has no label map for any photo; photo a/b.jpg needs "
             f"a/b.png, here {people[0].labels}"
+        )
+    uses = collections.Counter(person.name for person in people)
+    name, count = uses.most_common(1)[0]
+    if count > 1:
+        raise UserError(
+            f"--images {images}: {count} people would be written as '{name}'; rename"
         )
     return people[: FLAGS.limit or None]
 

@@ -15,7 +15,6 @@ Either way the visible faces of the naked body take the labels of the clothed pi
 and every view gives each vertex that it shows one vote (`semantics.prior_learning`).
 """
 
-import argparse
 import functools
 import math
 import os
@@ -45,6 +44,7 @@ from dsr_jax.semantics import (
     save_prior,
     symmetrize_counts,
 )
+from dsr_jax.training.command_line import OneLineParser
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.progress import progress_bar
 
@@ -56,7 +56,7 @@ _SYNTHETIC = {"people": 1000, "views": 10, "image_size": 224, "seed": 0}
 
 def main() -> None:
     """Reads the command line and does the job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("--body", default="free", help="free, free-lite or a file")
     parser.add_argument("--output", type=Path, required=True, help="the .npz to write")
     parser.add_argument(
@@ -162,9 +162,12 @@ def learn(
       Interrupted: after a signal; nothing is written.
     """
     _check(output, people=people, views=views)
+    try:
+        settings = whole_people(image_size)
+    except ValueError as error:
+        raise UserError(f"--image-size {image_size}: {error}") from error
     model = load_body(body)
     mirror = mirror_vertices(model.template) if symmetrize else None
-    settings = whole_people(image_size)
     step = math.gcd(people, _PEOPLE_A_STEP)
     counts = jnp.zeros((model.template.shape[0], NUM_LABELS))
     with progress_bar(people, f"prior of {body}", "person") as bar:
@@ -199,6 +202,8 @@ def _check(output: Path, **numbers: int) -> None:
     for name, value in numbers.items():
         if value < 1:
             raise UserError(f"--{name} is {value}: give 1 or more")
+    if output.is_dir():
+        raise UserError(f"--output {output}: is a folder; name the .npz to write")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no such folder; create it first")
 

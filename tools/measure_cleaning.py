@@ -31,7 +31,7 @@ from dsr_jax.visualization.labelled_people import LabelledPerson, annotated_peop
 FLAGS = flags.FLAGS
 flags.DEFINE_string("people", None, "Folder that tools/write_synthetic.py has written.")
 flags.DEFINE_integer("pairs", 300, "How many pairs.", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "Another seed makes other pairs.")
+flags.DEFINE_integer("seed", 0, "Another seed makes other pairs.", lower_bound=0)
 flags.DEFINE_string("picture", None, "Where a picture of three pairs is written.")
 
 # Background around the people, so that the other fits in beside: pixels.
@@ -79,7 +79,8 @@ def main(_: list[str]) -> None:
     pairs = [_pair(people, generator) for _ in range(FLAGS.pairs)]
     for touching in (False, True):
         chosen = [pair for pair in pairs if pair.touching == touching]
-        print(_comparison("touching" if touching else "apart", chosen, side))
+        if chosen:
+            print(_comparison("touching" if touching else "apart", chosen, side))
     if FLAGS.picture:
         write_bytes(FLAGS.picture, _png(_picture(pairs, side)))
 
@@ -88,13 +89,25 @@ def _read(folder: Path) -> list[Single]:
     people = annotated_people(
         folder / "annotations.npz", folder / "images", folder / "labels"
     )
-    if len(people) < 2:
-        raise UserError(f"{folder}: has fewer than two people; write more")
-    return [
+    singles = [
         Single(read_image(p.photo), read_label_map(p.labels), p.keypoints_px)
         for p in people
-        if p.keypoints_px is not None
+        if p.keypoints_px is not None and p.keypoints_px[:, 2].any()
     ]
+    singles = [person for person in singles if person.labels.any()]
+    if len(singles) < 2:
+        raise UserError(
+            f"{folder}: has fewer than two people with keypoints and labels; write "
+            "more with tools/write_synthetic.py"
+        )
+    side = len(singles[0].labels)
+    for person in singles:
+        if not person.labels.shape == person.photo.shape[:2] == (side, side):
+            raise UserError(
+                f"{folder}: photos and label maps must be squares of one size; write "
+                "them with tools/write_synthetic.py"
+            )
+    return singles
 
 
 def _refusals(people: list[Single]) -> str:
@@ -198,7 +211,9 @@ def _score(pair: Pair, method: str, side: float) -> tuple[float, float, float]:
 
 def _picture(pairs: list[Pair], side: float) -> UInt8[np.ndarray, "H W 3"]:
     """Cleaning of the first pair apart, the first touching, and that one swapped."""
-    chosen = [next(p for p in pairs if p.touching == t) for t in (False, True)]
+    chosen = [
+        next((p for p in pairs if p.touching == t), pairs[0]) for t in (False, True)
+    ]
     swapped = CIHP.flip[chosen[1].labels].astype(np.uint8)
     chosen.append(dataclasses.replace(chosen[1], labels=swapped))
     sheets = list(_panels(chosen, side))

@@ -10,7 +10,6 @@ the scale). `--sheet FILE` writes one page of it all instead:
         --sheet docs/prior.png
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from dsr_jax.body import load_body
 from dsr_jax.data import make_folder, write_image
 from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.semantics import CIHP, NUM_LABELS, SemanticPrior, load_prior
+from dsr_jax.training.command_line import OneLineParser
 from dsr_jax.visualization import (
     PriorView,
     colour_bar,
@@ -33,6 +33,8 @@ from dsr_jax.visualization import (
 
 _VIEWS = 8
 _FRAMES = 24
+# Smaller, the scale of a heat map has no room; larger, a sheet does not fit in memory.
+_SIZES = (40, 2048)
 _FRAME_MILLISECONDS = 100
 # The body is about 0.76 as wide as it is high, so that the sides are empty.
 _SIDE_CUT = 0.11
@@ -45,7 +47,7 @@ _SHEET_HEAT_SCALE = 0.7
 
 def main() -> None:
     """Reads the command line and draws."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = OneLineParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prior", default="free", help="free, free-lite or a file")
     parser.add_argument("--body", default="free", help="free, free-lite or a file")
     parser.add_argument("--size", type=int, default=320, help="pixels of the body")
@@ -55,8 +57,10 @@ def main() -> None:
     with one_line_errors():
         if (arguments.output is None) == (arguments.sheet is None):
             raise UserError("command line: give either --output or --sheet")
-        if arguments.size < 32:
-            raise UserError(f"--size is {arguments.size}: give 32 or more")
+        if not _SIZES[0] <= arguments.size <= _SIZES[1]:
+            raise UserError(
+                f"--size is {arguments.size}: give {_SIZES[0]} to {_SIZES[1]}"
+            )
         turntable = Turntable(arguments.prior, arguments.body, arguments.size)
         if arguments.sheet is not None:
             write_image(arguments.sheet, draw_sheet(turntable))

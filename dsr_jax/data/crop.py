@@ -21,6 +21,8 @@ from dsr_jax.arrays import Float, UInt8
 
 # Side of a box of scale 1 in SPIN's files, in pixels of the photo.
 BOX_PIXELS_PER_SCALE = 200.0
+# Along one side of a crop: 200 MB for the samples of all.
+_MOST_SAMPLES = 8192
 
 
 def crop_affine(
@@ -56,9 +58,11 @@ def warp_image(
     """Cuts the crop out of the photo: bilinear, black outside the photo.
 
     When the crop is smaller than its box, each crop pixel is the mean of k × k bilinear
-    samples with k = ⌈b/R⌉: the area of the pixel is seen, and nothing aliases.
+    samples with k = ⌈b/R⌉: the area of the pixel is seen, and nothing aliases. Of boxes
+    beyond 8192 px fewer samples are taken, as memory is not without end.
     """
     samples = max(1, int(np.ceil(np.sqrt(abs(np.linalg.det(affine[:, :2]))) - 1e-6)))
+    samples = min(samples, max(1, _MOST_SAMPLES // resolution))
     fine = affine.astype(np.float64).copy()
     # Fine pixel f lies at crop coordinate (f + 1/2)/k - 1/2.
     fine[:, 2] += affine[:, :2] @ np.full(2, 0.5 / samples - 0.5)

@@ -22,6 +22,8 @@ BOX_GROWTH = 1.2
 MINIMUM_KEYPOINTS = 4
 
 _BODY_25_VALUES = 75
+# Beyond all photos: numbers that are no pixels.
+_LARGEST_PX = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +80,8 @@ def read_openpose_keypoints(path: str | Path) -> Float[np.ndarray, "P 25 3"]:
         values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
         if not _is_numbers(values, _BODY_25_VALUES):
             raise UserError(
-                f"{path}: person {number} lacks 25 x 3 numbers 'pose_keypoints_2d'; "
-                "run OpenPose with the BODY_25 model"
+                f"{path}: person {number} lacks 25 x 3 numbers 'pose_keypoints_2d', in "
+                f"pixels up to {_LARGEST_PX}; run OpenPose with the BODY_25 model"
             )
         rows.append(values)
     return np.array(rows, np.float64).reshape(-1, 25, 3)
@@ -104,7 +106,7 @@ def read_bbox(path: str | Path) -> PersonBox:
 def _read_json(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(read_bytes(path, "json file"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not valid json: {error}; correct it") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: must hold a json object, not a list or a number")
@@ -115,5 +117,6 @@ def _is_numbers(values: Any, count: int) -> bool:
     return (
         isinstance(values, list)
         and len(values) == count
-        and all(type(v) in (int, float) and np.isfinite(v) for v in values)
+        # False for NaN, and right for whole numbers of any length.
+        and all(type(v) in (int, float) and abs(v) <= _LARGEST_PX for v in values)
     )

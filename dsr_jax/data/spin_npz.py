@@ -40,6 +40,8 @@ _ROW_SHAPES: dict[str, tuple[int, ...]] = {
 }
 _TEXT = ("imgname", "gender", "maskname", "partname")
 _NECESSARY = ("imgname", "center", "scale")
+# A box of 100 000 px, beyond all photos.
+_LARGEST_SCALE = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,8 @@ def read_spin_npz(path: str | Path) -> SpinAnnotations:
     Raises:
       UserError: the file is missing, truncated or no npz; an array that is necessary
         is missing; an array holds Python objects, text for numbers, values that are not
-        finite, or has a wrong shape; a scale is not positive.
+        finite, or has a wrong shape; a scale is not positive or not one; a name is
+        empty.
     """
     arrays = _load_arrays(Path(path))
     for name in _NECESSARY:
@@ -99,6 +102,16 @@ def read_spin_npz(path: str | Path) -> SpinAnnotations:
         raise UserError(
             f"{path}: 'scale' is not positive in row {row}; correct the box"
         )
+    if np.any(checked["scale"] > _LARGEST_SCALE):
+        row = int(np.argmax(checked["scale"] > _LARGEST_SCALE))
+        raise UserError(
+            f"{path}: 'scale' is {checked['scale'][row]:g} in row {row}, more than "
+            f"{_LARGEST_SCALE}: it is the box's side in pixels / 200; correct the box"
+        )
+    nameless = np.char.strip(checked["imgname"], "./") == ""
+    if np.any(nameless):
+        row = int(np.argmax(nameless))
+        raise UserError(f"{path}: 'imgname' names no file in row {row}; name the photo")
     return SpinAnnotations(**checked)
 
 
@@ -138,7 +151,7 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
             if name not in archive:
                 continue
             try:
-                arrays[name] = archive[name]
+                array = archive[name]
             except ValueError as error:
                 raise UserError(
                     f"{path}: the array '{name}' holds Python objects, which are not "
@@ -148,6 +161,11 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise UserError(
                     f"{path}: the array '{name}' is damaged; copy the file again"
                 ) from error
+            if not isinstance(array, np.ndarray):
+                raise UserError(
+                    f"{path}: '{name}' is no array; write the file with numpy.savez"
+                )
+            arrays[name] = array
     return arrays
 
 

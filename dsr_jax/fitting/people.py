@@ -96,7 +96,8 @@ def find_annotated_people(
       limit: how many people at most.
 
     Raises:
-      UserError: a file is missing or damaged, or there is no label map for anybody.
+      UserError: a file is missing, damaged or empty, or there is no label map for
+        anybody.
     """
     folder = _NO_LABELS if labels is None else Path(labels)
     found = annotated_people(Path(annotations), Path(images), folder)[:limit]

@@ -55,10 +55,11 @@ class ParserSettings:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"'{name}' must be one of {known}")
-        if self.input_size is not None and min(self.input_size) < 1:
-            raise ValueError("'input_size' must be positive")
-        if not self.scales or min(self.scales) <= 0:
-            raise ValueError("'scales' must be positive numbers")
+        sides = self.input_size or (1,)
+        if not 1 <= min(sides) <= max(sides) <= _LARGEST_SIDE:
+            raise ValueError(f"'input_size' must be 1 to {_LARGEST_SIDE}")
+        if not self.scales or min(self.scales) <= 0 or max(self.scales) > 10:
+            raise ValueError("'scales' must be positive numbers, at most 10")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("'mean' and 'std' must be three numbers, 'std' positive")
         if self.size_multiple < 1 or self.longest_side < 0:
@@ -75,6 +76,8 @@ class ParserSettings:
         return self.flip or self.scales != (1.0,)
 
 
+# Of inputs, in pixels; far more than any parser was trained with.
+_LARGEST_SIDE = 8192
 _CHOICES: dict[str, tuple[str | int, ...]] = {
     "resize": ("stretch", "fit"),
     "alignment": ("centres", "corners"),

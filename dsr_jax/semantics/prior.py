@@ -89,6 +89,11 @@ def load_prior(name_or_path: str | Path) -> SemanticPrior:
             f"{path}: 'counts' has shape {counts.shape}, not ({len(probabilities)},); "
             "write the prior again with tools/learn_prior.py"
         )
+    if counts.dtype.kind not in "fiu" or not np.isfinite(counts).all():
+        raise UserError(
+            f"{path}: 'counts' holds values that are not finite numbers; write the "
+            "prior again with tools/learn_prior.py"
+        )
     return _prior(probabilities, counts.astype(np.float32), path.stem, "vertex")
 
 
@@ -132,7 +137,12 @@ def _read_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     data = io.BytesIO(read_bytes(path, "semantic prior"))
     try:
         content = np.load(data, allow_pickle=False)
-        return content if isinstance(content, np.ndarray) else dict(content)
+        if isinstance(content, np.ndarray):
+            return content
+        arrays = dict(content)
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("a zip of other files")
+        return arrays
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: this semantic prior is damaged, or not a .npz or .npy of plain "

@@ -4,10 +4,12 @@ Everything a user can mistype ends as one line: `absl` alone would show a traceb
 a missing config file and for an unknown `--config.section.key`.
 """
 
+import argparse
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict
@@ -15,6 +17,14 @@ from ml_collections import ConfigDict
 from dsr_jax.errors import UserError, nearest, one_line_errors
 
 OVERRIDE = "--config."
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Without the usage that Python's own prints before the mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with code 2 and one line."""
+        self.exit(2, f"error: command line: {message}; see {self.prog} --help\n")
 
 
 def load_config_file(path: str) -> ConfigDict:

@@ -1,5 +1,7 @@
 """SPIN's annotation files: round trips, and one line for every way to be broken."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,8 @@ def _nan(array):
         ({"center": np.array([["1", "2"]] * 4)}, r"'center' must hold numbers"),
         ({"S": _nan(np.zeros((4, 24, 4)))}, r"'S' is not finite in row 3"),
         ({"scale": np.array([1, 0, 1, 1.0])}, r"'scale' is not positive in row 1"),
+        ({"scale": np.array([1, 1, 1, 1e8])}, r"'scale' is 1e\+08 in row 3, more than"),
+        ({"imgname": np.array(["a", "", "b", "c"])}, r"names no file in row 1"),
     ],
 )
 def test_broken_arrays_are_named(tmp_path, change, message):
@@ -102,6 +106,10 @@ def test_damaged_and_missing_archives_are_refused(tmp_path):
     content[place : place + 40] = b"x" * 40
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"bad\.npz: the array 'imgname' is damaged"):
+        read_spin_npz(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("imgname", "a text")
+    with pytest.raises(UserError, match=r"bad\.npz: 'imgname' is no array"):
         read_spin_npz(path)
     with pytest.raises(UserError, match=r"nowhere\.npz: cannot read"):
         read_spin_npz(tmp_path / "nowhere.npz")

@@ -88,3 +88,14 @@ def test_openpose_files_and_a_limit(inspect, folder):
 def test_a_mistake_is_one_line(inspect, argument, message):
     lines = inspect(argument)
     assert len(lines) == 1 and message in lines[0]
+
+
+def test_nothing_is_overwritten(inspect, folder):
+    before = (folder / "labels" / "000000.png").read_bytes()
+    (line,) = inspect(f"--output={folder / 'labels' / '..' / 'labels'}")
+    assert "is the folder of --labels" in line
+    assert (folder / "labels" / "000000.png").read_bytes() == before
+    for photo in list((folder / "images").iterdir())[:1]:
+        (folder / "images" / f"{photo.stem}.jpeg").write_bytes(photo.read_bytes())
+    (line,) = inspect()
+    assert f"2 people would be written as '{photo.stem}'; rename" in line

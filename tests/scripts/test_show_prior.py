@@ -42,7 +42,7 @@ def test_it_draws_a_turntable_and_every_label(run, tmp_path):
 def test_mistakes_are_one_line(run, tmp_path, capsys):
     for arguments, complaint in (
         ([], "give either --output or --sheet"),
-        (["--size", 8, "--output", tmp_path / "a"], "--size is 8: give 32 or more"),
+        (["--size", 8, "--output", tmp_path / "a"], "--size is 8: give 40 to 2048"),
         (
             ["--prior", "free-lite", "--output", tmp_path / "a"],
             "made for 1700 vertices",

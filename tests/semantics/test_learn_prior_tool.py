@@ -34,7 +34,10 @@ ARGUMENTS = {
     [
         ({"people": 0}, "--people is 0"),
         ({"views": -1}, "--views is -1"),
+        ({"image_size": 3}, "--image-size 3: image_size must be at least 16"),
+        ({"seed": 10**30}, "seed 10+: too large"),
         ({"output": Path("no/such/folder/prior.npz")}, "there is no such folder"),
+        ({"output": Path()}, "is a folder; name the .npz"),
     ],
 )
 def test_mistakes_are_said_before_any_work(tool, tmp_path, change, complaint):

@@ -1,3 +1,5 @@
+import zipfile
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,6 +76,11 @@ def _truncate(path):
     path.write_bytes(path.read_bytes()[:200])
 
 
+def _zip_texts(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("probabilities", "a text")
+
+
 GOOD = np.full((3, 20), 0.05)
 
 
@@ -94,6 +101,12 @@ GOOD = np.full((3, 20), 0.05)
             lambda p: _write_npz(p, probabilities=GOOD, counts=np.ones(4)),
             r"'counts' has shape \(4,\)",
         ),
+        (
+            "words.npz",
+            lambda p: _write_npz(p, probabilities=GOOD, counts=np.array(["a"] * 3)),
+            "'counts' holds values that are not finite numbers",
+        ),
+        ("texts.npz", _zip_texts, "damaged"),
     ],
 )
 def test_bad_files_are_one_line(tmp_path, name, write, complaint):

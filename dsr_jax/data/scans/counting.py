@@ -121,6 +121,11 @@ def _window(
     view: ScanView, pixels: np.ndarray, labels: UInt8[np.ndarray, "H W"]
 ) -> tuple[np.ndarray, UInt8[np.ndarray, "S S"]]:
     """The square around the body: its top-left pixel, and the labels in it."""
+    if not np.isfinite(pixels).all():
+        raise UserError(
+            f"{view.label_path}: the body has no finite place in this view; check its "
+            "camera and the fit"
+        )
     limit = np.array(labels.shape[::-1])
     low = np.clip(np.floor(pixels.min(0)), 0, limit).astype(int)
     high = np.clip(np.ceil(pixels.max(0)) + 1, 0, limit).astype(int)

@@ -239,7 +239,10 @@ def _read_npz(path: Path, what: str) -> dict[str, np.ndarray]:
         content = np.load(data, allow_pickle=False)
         if isinstance(content, np.ndarray):
             raise ValueError("a bare array")
-        return dict(content)
+        arrays = dict(content)
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("a zip of other files")
+        return arrays
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path}: this {what} is damaged, or not a .npz of plain arrays; write it "

@@ -91,7 +91,10 @@ class ScanCount:
         data = io.BytesIO(read_bytes(self._path, "unfinished count"))
         try:
             with np.load(data, allow_pickle=False) as stored:
-                counts, done = stored["counts"], stored["done"].tolist()
+                counts, names = stored["counts"], stored["done"]
+                if not all(isinstance(a, np.ndarray) for a in (counts, names)):
+                    raise ValueError("a zip of other files")
+                done = np.atleast_1d(names).tolist()
         except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{self._path}: this unfinished count is damaged; {_REMEDY}"

@@ -40,10 +40,12 @@ def split_key(seed: int, split: str, index: int | Array = 0) -> Key[Array, ""]:
     """The key of batch `index` of a split; no two splits share one.
 
     Raises:
-      UserError: an unknown split.
+      UserError: an unknown split, or a seed that does not fit into 64 bits.
     """
     if split not in SPLITS:
         raise UserError(f"split '{split}' is unknown: {nearest(split, SPLITS)}")
+    if not -(2**63) <= seed < 2**63:
+        raise UserError(f"seed {seed}: too large; give one of at most 64 bits")
     key = jax.random.fold_in(jax.random.key(seed), SPLITS.index(split))
     return jax.random.fold_in(key, index)
 

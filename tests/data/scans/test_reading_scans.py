@@ -1,5 +1,7 @@
 """Scans: every form of the layout gives the same votes, and mistakes are one line."""
 
+import zipfile
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -173,6 +175,10 @@ def test_damaged_files_are_one_line(tmp_path, model, person):
         (tmp_path / "a" / "fit.npz").write_bytes(damage)
         with pytest.raises(UserError, match=complaint):
             read_scan(tmp_path / "a", model)
+    with zipfile.ZipFile(tmp_path / "a" / "fit.npz", "w") as archive:
+        archive.writestr("vertices", "a text")
+    with pytest.raises(UserError, match=r"not a \.npz of plain arrays"):
+        read_scan(tmp_path / "a", model)
     (tmp_path / "a" / "fit.npz").unlink()
     with pytest.raises(UserError, match=r"fit.npz: cannot read this fit"):
         read_scan(tmp_path / "a", model)
