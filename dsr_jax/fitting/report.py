@@ -13,8 +13,9 @@ from dsr_jax.rasterizer import visible_faces
 from dsr_jax.regressor import Prediction
 from dsr_jax.visualization import overlay_body, overlay_labels, panel, side_view
 
-# Frames are enlarged to at least this side.
+# Pictures are enlarged to at least this side; of an animation, only the smallest.
 _SMALLEST_SIDE = 256
+_SMALLEST_FRAME = 128
 
 
 @jax.jit
@@ -63,7 +64,9 @@ def frame(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """One picture of an animation."""
     vertices = _screen(body, bodies, index).vertices_ndc[0]
-    photo = enlarged(np.asarray(people.image)[index])
+    photo = np.asarray(people.image)[index]
+    if min(photo.shape[:2]) < _SMALLEST_FRAME:
+        photo = enlarged(photo)
     return overlay_body(photo, vertices, body.faces)
 
 
