@@ -227,9 +227,10 @@ def test_a_masked_example_equals_a_dropped_one():
         np.testing.assert_allclose(metrics[name], dropped_metrics[name], rtol=RTOL)
 
 
-def test_an_example_alone_is_the_same_as_in_a_batch():
+@pytest.mark.parametrize("mode", ["calibrated", "inside"])
+def test_an_example_alone_is_the_same_as_in_a_batch(mode):
     given = make_batch()
-    settings = ObjectiveSettings(dsr_c_mode="calibrated")
+    settings = ObjectiveSettings(dsr_c_mode=mode, dsr_fb=0.1, inside_tolerance=1)
     together = terms_of(*given, settings)
     for example in range(4):
         one = jax.tree.map(lambda x, i=example: x[i : i + 1], given)
