@@ -22,7 +22,7 @@ from dsr_jax.parsing import (
     parse_folder,
     read_record,
 )
-from dsr_jax.semantics import ATR, VOID, label_lookup, read_label_map
+from dsr_jax.semantics import ATR, VOID, CleaningSettings, label_lookup, read_label_map
 from tests.parsing.models import ColourNet, painted, save_painter
 
 
@@ -131,6 +131,7 @@ def test_training_reads_what_a_parser_of_cihp_writes(folders):
         images=str(folders / "photos"),
         labels=str(folders / "labels"),
         resolution=16,
+        cleaning=CleaningSettings(others="none", speck_px=0.0, refuse=False),
     )
     example = FolderDataset(settings).example(0)
     assert example.has_labels == 1
