@@ -151,6 +151,7 @@ def test_bad_noise_is_refused(field):
         ParserNoise(hole_probability=1.1)
 
 
+@pytest.mark.slow
 def test_a_setting_gives_people_the_labels_of_a_parser(
     monkeypatch, people, body, settings
 ):
