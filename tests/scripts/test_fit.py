@@ -53,6 +53,7 @@ def get_config():
     config.body.name = config.semantics.prior = "free-lite"
     config.image_size = 48
     config.fitting.steps, config.fitting.dsr_start = {steps}, {dsr_start}
+    config.objective.dsr_fb = 0.1
     return config
 """
 
