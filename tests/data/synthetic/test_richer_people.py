@@ -36,7 +36,7 @@ def plain(make):
     [
         dict(object_probability=1.0),
         dict(hair_sheet_probability=1.0, vest_probability=1.0),
-        dict(bystander_probability=1.0),
+        dict(bystander_probability=1.0, bystander_front_probability=1.0),
     ],
     ids=lambda changes: next(iter(changes)),
 )
