@@ -18,10 +18,10 @@ from dsr_jax.evaluation import format_evaluation, write_evaluation
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.data_source import (
-    label_counts,
-    label_report,
     open_datasets,
     training_stream,
+    trouble_counts,
+    trouble_report,
 )
 from dsr_jax.training.devices import check_divisible, device_mesh, replicated
 from dsr_jax.training.interruption import Interrupted, StopRequest
@@ -132,7 +132,7 @@ def run(stop: StopRequest) -> None:
         save_picture=lambda step, picture: write_image(
             workdir / PICTURES / f"step_{step:07d}.png", picture
         ),
-        count=lambda: label_counts(datasets),
+        count=lambda: trouble_counts(datasets),
     )
     writer = MetricWriter(workdir, first)
     train(
@@ -148,7 +148,7 @@ def run(stop: StopRequest) -> None:
     )
     writer.close()
     checkpoints.close()
-    if unused := label_report(settings, datasets):
+    if unused := trouble_report(settings, datasets):
         print(unused)
 
     ####################################################################################

@@ -33,6 +33,7 @@ def base_config() -> ConfigDict:
         "image_size": 224,  # [P], [R], [F]
         "pool": 0,
         "datasets": (),
+        "broken_photos": "stop",
         "workers": 8,
     }
     # How the label maps of files are read, cleaned and refused; what is not marked is

@@ -15,11 +15,13 @@ from dsr_jax.data.crop import (
     warp_image,
     warp_labels,
 )
+from dsr_jax.data.crops import CropDataset, CropSettings
 from dsr_jax.data.folder import FolderDataset, FolderSettings
 from dsr_jax.data.image_file import IMAGE_SUFFIXES, read_image, write_image
-from dsr_jax.data.label_files import LabelFileSettings, LabelTally
+from dsr_jax.data.label_files import LabelFileSettings
 from dsr_jax.data.loader import ordered_batches, training_batches
 from dsr_jax.data.people_files import make_folder, write_people
+from dsr_jax.data.person import PeopleSource, Person, Skipped, StoredFile
 from dsr_jax.data.person_box import (
     PersonBox,
     centred_box,
@@ -29,19 +31,29 @@ from dsr_jax.data.person_box import (
 )
 from dsr_jax.data.photos import Photo, find_photos
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz, write_spin_npz
+from dsr_jax.data.spin_source import SpinSource
+from dsr_jax.data.trouble import Tally, Trouble
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "Augmentation",
     "AugmentationSettings",
     "Batch",
+    "CropDataset",
+    "CropSettings",
     "FolderDataset",
     "FolderSettings",
     "LabelFileSettings",
-    "LabelTally",
+    "PeopleSource",
+    "Person",
     "PersonBox",
     "Photo",
+    "Skipped",
     "SpinAnnotations",
+    "SpinSource",
+    "StoredFile",
+    "Tally",
+    "Trouble",
     "centred_box",
     "crop_affine",
     "draw_augmentation",

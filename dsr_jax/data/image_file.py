@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from dsr_jax.arrays import UInt8
+from dsr_jax.data.person import StoredFile
 from dsr_jax.errors import UserError
 from dsr_jax.files import read_bytes, write_bytes
 
@@ -24,22 +25,42 @@ _JPEG_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
+class BrokenImage(UserError):
+    """An image that cannot be decoded; the message is one complete line."""
+
+    def __init__(self, message: str, reason: str):
+        super().__init__(message)
+        self.reason = reason
+        """What is wrong in a word or two ("truncated"), for counting."""
+
+
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Reads an RGB image, turned as its EXIF orientation says; grey becomes RGB.
 
     Raises:
       UserError: the file is missing, truncated, or no image that OpenCV can read.
     """
-    data = read_bytes(path, "image")
+    return decode_image(StoredFile(str(path), read_bytes(path, "image")))
+
+
+def decode_image(file: StoredFile) -> UInt8[np.ndarray, "H W 3"]:
+    """As `read_image`, of a file that is in memory.
+
+    Raises:
+      BrokenImage: it is truncated, or no image that OpenCV can read.
+    """
+    name, data = file.name, file.data
     if is_truncated(data):
-        raise UserError(f"{path}: this image is truncated; copy it again")
+        raise BrokenImage(f"{name}: this image is truncated; copy it again", "cut off")
     buffer = np.frombuffer(data, np.uint8)
     try:
         pixels = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise UserError(f"{path}: not an image that can be read; give a JPEG or PNG")
+        raise BrokenImage(
+            f"{name}: not an image that can be read; give a JPEG or PNG", "no image"
+        )
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 

@@ -1,24 +1,19 @@
-"""The label maps of a data set: read, cleaned, and counted where they are no use."""
+"""The label maps of a data set: read, cleaned, or said to be no use and why."""
 
-import collections
 import dataclasses
-import re
-import sys
-import threading
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from dsr_jax.arrays import Float, UInt8
+from dsr_jax.data.person import Person, StoredFile
+from dsr_jax.data.trouble import BROKEN_LABEL_MAP, REFUSED_LABEL_MAP, Trouble
 from dsr_jax.errors import nearest
 from dsr_jax.semantics import (
     TAXONOMIES,
     BrokenLabelMap,
     CleaningSettings,
     clean_labels,
-    read_label_map,
+    decode_label_map,
     taxonomy_by_name,
 )
 
@@ -45,108 +40,53 @@ class LabelFileSettings:
                 )
 
 
-class LabelTally:
-    """Which label maps were not used, and why; shared by the threads that read them.
+def clean_label_file(
+    file: StoredFile,
+    image_size: tuple[int, int],
+    person: Person,
+    others_px: Float[np.ndarray, "P N 3"],
+    settings: LabelFileSettings,
+    cleaning: CleaningSettings,
+) -> tuple[UInt8[np.ndarray, "H W"] | None, Trouble | None]:
+    """Decodes and cleans the label map of a photo for one of its people.
 
-    A file counts once, however often it is drawn.
+    Args:
+      file: the label map.
+      image_size: (H, W) of the photo.
+      person: whose labels are wanted.
+      others_px: keypoints of other people of the photo.
+      settings: how it is decoded.
+      cleaning: how it is cleaned.
+
+    Returns:
+      CIHP labels and `VOID`, or None and why there are none: refused, or broken while
+      `broken` is "skip".
+
+    Raises:
+      BrokenLabelMap: it cannot be used and `broken` is "stop".
     """
-
-    def __init__(self, tell: Callable[[str], None] | None = None):
-        """`tell` is given one line for each broken file; by default standard error."""
-        self._tell = _to_standard_error if tell is None else tell
-        self._lock = threading.Lock()
-        self._broken: dict[Path, str] = {}
-        self._refused: dict[tuple[Path, int], str] = {}
-
-    def add_broken(self, path: Path, error: BrokenLabelMap) -> None:
-        """Counts a file that cannot be read, and names it if it is new."""
-        with self._lock:
-            new = path not in self._broken
-            self._broken[path] = error.reason
-        if new:
-            self._tell(f"warning: skipped: {error}")
-
-    def add_refused(self, path: Path, row: int, reason: str) -> None:
-        """Counts a map that cleaning refused for the person of a row."""
-        with self._lock:
-            self._refused[path, row] = reason
-
-    def counts(self) -> dict[str, float]:
-        """For the metrics: files and people so far."""
-        with self._lock:
-            return {
-                "data/broken_label_maps": float(len(self._broken)),
-                "data/refused_label_maps": float(len(self._refused)),
-            }
-
-    def lines(self) -> list[str]:
-        """How many were not used for each reason, the most frequent first."""
-        with self._lock:
-            broken = collections.Counter(self._broken.values())
-            # Numbers differ from map to map, reasons do not.
-            refused = collections.Counter(
-                re.sub(r"[0-9.]+", "N", reason) for reason in self._refused.values()
-            )
-        return [
-            f"{count} label map(s) {what}: {reason}"
-            for what, counter in (("broken", broken), ("refused", refused))
-            for reason, count in counter.most_common()
-        ]
+    taxonomy = taxonomy_by_name(settings.taxonomy)
+    try:
+        labels = decode_label_map(file.data, file.name, image_size, taxonomy, void=True)
+    except BrokenLabelMap as error:
+        return None, broken_label_map(file.name, error, settings)
+    keypoints_px = np.asarray(person.keypoints_px)
+    cleaned = clean_labels(
+        labels, keypoints_px, cleaning, person.box_side_px, others_px
+    )
+    if cleaned.refused is not None:
+        return None, Trouble(REFUSED_LABEL_MAP, person.name, cleaned.refused)
+    return cleaned.labels, None
 
 
-@dataclasses.dataclass(frozen=True)
-class LabelFiles:
-    """Gives the clean labels of a person, or none."""
+def broken_label_map(
+    name: str, error: BrokenLabelMap, settings: LabelFileSettings
+) -> Trouble:
+    """The trouble of a label map that cannot be used.
 
-    files: LabelFileSettings
-    cleaning: CleaningSettings
-    tally: LabelTally
-
-    def read(
-        self,
-        path: Path,
-        row: int,
-        image_size: tuple[int, int],
-        keypoints_px: Float[np.ndarray, "N 3"],
-        person_px: float,
-        others_px: Float[np.ndarray, "P N 3"] | None = None,
-    ) -> UInt8[np.ndarray, "H W"] | None:
-        """Reads and cleans the label map of a photo for one of its people.
-
-        Args:
-          path: the label map.
-          row: number of the person in the annotations, for the tally.
-          image_size: (H, W) of the photo.
-          keypoints_px: the person's, in pixels of the photo.
-          person_px: side of the person's box.
-          others_px: keypoints of other people of the photo.
-
-        Returns:
-          CIHP labels and `VOID`; None if there is no file, if it was refused, or if it
-          is broken and `broken` is "skip".
-
-        Raises:
-          BrokenLabelMap: it cannot be used and `broken` is "stop".
-        """
-        if not path.exists():
-            return None
-        taxonomy = taxonomy_by_name(self.files.taxonomy)
-        try:
-            labels = read_label_map(path, image_size, taxonomy, void=True)
-        except BrokenLabelMap as error:
-            if self.files.broken == STOP:
-                raise
-            self.tally.add_broken(path, error)
-            return None
-        cleaned = clean_labels(
-            labels, keypoints_px, self.cleaning, person_px, others_px
-        )
-        if cleaned.refused is not None:
-            self.tally.add_refused(path, row, cleaned.refused)
-            return None
-        return cleaned.labels
-
-
-def _to_standard_error(line: str) -> None:
-    # Above a progress bar, if there is one, which a plain print would tear.
-    tqdm.write(line, file=sys.stderr)
+    Raises:
+      BrokenLabelMap: the error itself, where `broken` is "stop".
+    """
+    if settings.broken == STOP:
+        raise error
+    return Trouble(BROKEN_LABEL_MAP, name, error.reason, str(error))

@@ -94,6 +94,15 @@ class Person:
             raise ValueError(f"'gender' is {self.gender!r}, not one of {GENDERS}")
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredFile:
+    """A photo or a label map as it is stored, not decoded."""
+
+    name: str
+    """Where it is, for errors: a path, or a record's name."""
+    data: bytes
+
+
 @runtime_checkable
 class PeopleSource(Protocol):
     """The people of a data set, by number; may be used from several threads.
@@ -109,15 +118,15 @@ class PeopleSource(Protocol):
     def others(self, index: int) -> Float[np.ndarray, "P 49 3"]:
         """Keypoints of the other annotated people of the same photo, pixels."""
 
-    def image(self, index: int) -> bytes:
-        """The photo's file as it is on disk.
+    def image(self, index: int) -> StoredFile:
+        """The photo.
 
         Raises:
           UserError: it is missing or cannot be read.
         """
 
-    def label_map(self, index: int) -> bytes | None:
-        """The clothing label map's file as it is; None if there is none.
+    def label_map(self, index: int) -> StoredFile | None:
+        """The clothing label map; None if there is none.
 
         Raises:
           UserError: it is there and cannot be read.

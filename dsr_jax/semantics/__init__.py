@@ -28,6 +28,7 @@ from dsr_jax.semantics.grouping import (
 from dsr_jax.semantics.label_map import (
     BrokenLabelMap,
     colour_label_map,
+    decode_label_map,
     flip_label_map,
     read_label_map,
     write_label_map,
@@ -90,6 +91,7 @@ __all__ = [
     "clean_label_map",
     "clean_labels",
     "colour_label_map",
+    "decode_label_map",
     "distance_field",
     "flip_label_map",
     "group_labels",

@@ -53,15 +53,28 @@ def read_label_map(
         size, or holds a label or a colour that the taxonomy does not have.
     """
     try:
-        labels = _labels(decode_png(read_bytes(path, "label map")), taxonomy, void)
-    except PngError as error:
-        message = f"{path}: this label map {error}"
-        raise BrokenLabelMap(message, error.reason) from error
+        data = read_bytes(path, "label map")
     except UserError as error:
         raise BrokenLabelMap(str(error), "unreadable") from error
+    return decode_label_map(data, str(path), size, taxonomy, void)
+
+
+def decode_label_map(
+    data: bytes,
+    name: str,
+    size: tuple[int, int] | None = None,
+    taxonomy: Taxonomy = CIHP,
+    void: bool = False,
+) -> UInt8[np.ndarray, "H W"]:
+    """As `read_label_map`, of a file's bytes; `name` stands for it in errors."""
+    try:
+        labels = _labels(decode_png(data), taxonomy, void)
+    except PngError as error:
+        message = f"{name}: this label map {error}"
+        raise BrokenLabelMap(message, error.reason) from error
     if size is not None and labels.shape != tuple(size):
         raise BrokenLabelMap(
-            f"{path}: this label map has {labels.shape[1]} x {labels.shape[0]} pixels "
+            f"{name}: this label map has {labels.shape[1]} x {labels.shape[0]} pixels "
             f"but its image has {size[1]} x {size[0]}: they must agree",
             "wrong size",
         )

@@ -15,6 +15,7 @@ from dsr_jax.body import BodyModel
 from dsr_jax.data import (
     AugmentationSettings,
     Batch,
+    CropDataset,
     FolderDataset,
     FolderSettings,
     draw_augmentation,
@@ -173,6 +174,7 @@ def open_datasets(settings: RunSettings) -> list[Dataset]:
             resolution=settings.data.image_size,
             label_files=settings.labels,
             cleaning=settings.cleaning,
+            broken_photos=settings.data.broken_photos,
         )
         try:
             datasets.append(FolderDataset(folder, settings.augmentation))
@@ -181,25 +183,25 @@ def open_datasets(settings: RunSettings) -> list[Dataset]:
     return datasets
 
 
-def label_counts(datasets: Sequence[Dataset]) -> dict[str, float]:
-    """Label maps of all data sets that were broken or refused so far, for the metrics.
+def trouble_counts(datasets: Sequence[Dataset]) -> dict[str, float]:
+    """Files of all data sets that could not be used so far, for the metrics.
 
     Empty if no data set comes from files.
     """
     totals: collections.Counter[str] = collections.Counter()
     for dataset in datasets:
-        if isinstance(dataset, FolderDataset):
-            totals.update(dataset.label_tally.counts())
+        if isinstance(dataset, CropDataset):
+            totals.update(dataset.tally.counts())
     return dict(totals)
 
 
-def label_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
+def trouble_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
     """The same in words, a line for each data set and reason; "" if all were used."""
     lines = [
         f"data set '{entry[0]}': {line}"
         for entry, dataset in zip(settings.data.datasets, datasets, strict=False)
-        if isinstance(dataset, FolderDataset)
-        for line in dataset.label_tally.lines()
+        if isinstance(dataset, CropDataset)
+        for line in dataset.tally.lines()
     ]
     return "\n".join(lines)
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from dsr_jax.data import AugmentationSettings, LabelFileSettings
+from dsr_jax.data.label_files import BROKEN
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.losses import ObjectiveSettings
@@ -74,10 +75,18 @@ class DataSettings:
     datasets: tuple[tuple[str | float, ...], ...]
     """(name, npz file, folder of images, folder of label maps or "", share of a
     batch)."""
+    broken_photos: str
+    """What a photo that cannot be used does: "stop" ends with one line; with "skip" its
+    example weighs nothing and is counted."""
     workers: int
     """Threads that read and augment examples."""
 
     def __post_init__(self) -> None:
+        if self.broken_photos not in BROKEN:
+            raise ValueError(
+                f"broken_photos is {self.broken_photos!r}: "
+                f"{nearest(self.broken_photos, BROKEN)}"
+            )
         if self.source not in SOURCES:
             raise ValueError(
                 f"source is {self.source!r}: {nearest(self.source, SOURCES)}"

@@ -13,11 +13,13 @@ from dsr_jax.data import (
     FolderDataset,
     FolderSettings,
     LabelFileSettings,
+    Trouble,
     label_files,
     read_spin_npz,
     write_people,
     write_spin_npz,
 )
+from dsr_jax.data.trouble import REFUSED_LABEL_MAP
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import ATR, CIHP, VOID, CleaningSettings, clean_labels
 from tests.semantics.stick_people import SIDE, stick_person
@@ -90,13 +92,28 @@ def test_a_broken_map_stops_with_one_line_or_is_counted(folder, capsys, reason):
         assert example.has_labels == 0 and not example.labels.any()
         assert example.keypoints_ndc.any() and example.has_body == 1
     assert lenient.example(0).has_labels == 1
-    assert lenient.label_tally.lines() == [f"1 label map(s) broken: {reason}"]
-    assert lenient.label_tally.counts()["data/broken_label_maps"] == 1
+    assert lenient.tally.lines() == [f"1 label map(s) broken: {reason}"]
+    assert lenient.tally.counts()["data/broken_label_maps"] == 1
     errors = capsys.readouterr().err.splitlines()
     assert errors == [f"warning: skipped: {caught.value}"]
 
 
-def test_a_broken_photo_is_never_skipped(folder):
+def test_a_broken_photo_is_skipped_only_if_asked(folder, capsys):
+    (folder / "images" / "000001.png").write_bytes(b"")
+    lenient = dataset(folder, broken_photos="skip")
+    nothing = lenient.example(1)
+    for value in jax.tree.leaves(nothing):
+        assert not np.any(value)
+    fine = lenient.example(0)
+    for one, other in zip(jax.tree.leaves(nothing), jax.tree.leaves(fine), strict=True):
+        assert one.shape == other.shape and one.dtype == other.dtype
+    assert lenient.tally.counts()["data/broken_photos"] == 1
+    assert lenient.tally.lines() == ["1 photo(s) broken: no image"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "000001.png: not an image" in line
+
+
+def test_a_broken_photo_stops_whatever_label_maps_do(folder):
     (folder / "images" / "000001.png").write_bytes(b"")
     with pytest.raises(UserError, match="000001"):
         dataset(folder, label_files=SKIP).example(1)
@@ -110,7 +127,7 @@ def test_a_refused_map_trains_nothing_and_is_counted(tmp_path):
     strict = dataset(tmp_path)
     kept = [float(strict.example(i).has_labels) for i in (0, 1, 1, 2)]
     assert kept == [1, 0, 0, 1]
-    assert strict.label_tally.lines() == [
+    assert strict.tally.lines() == [
         "1 label map(s) refused: has left and right swapped"
     ]
     trusting = dataset(tmp_path, cleaning=CleaningSettings(refuse=False))
@@ -123,7 +140,8 @@ def test_threads_count_every_file_once(folder, capsys):
     lenient = dataset(folder, label_files=SKIP)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(lenient.example, [0, 1, 2] * 20))
-    assert lenient.label_tally.counts() == {
+    assert lenient.tally.counts() == {
+        "data/broken_photos": 0.0,
         "data/broken_label_maps": 3.0,
         "data/refused_label_maps": 0.0,
     }
@@ -131,9 +149,10 @@ def test_threads_count_every_file_once(folder, capsys):
 
 
 def test_numbers_do_not_split_a_reason(folder):
-    tally = dataset(folder).label_tally
+    tally = dataset(folder).tally
     for row, count in enumerate((3, 12)):
-        tally.add_refused(folder, row, f"misses {count} of 40 keypoints")
+        reason = f"misses {count} of 40 keypoints"
+        tally.add([Trouble(REFUSED_LABEL_MAP, f"person {row}", reason)])
     assert tally.lines() == ["2 label map(s) refused: misses N of N keypoints"]
 
 

@@ -15,11 +15,11 @@ from dsr_jax.errors import UserError
 from dsr_jax.training import data_source
 from dsr_jax.training.data_source import (
     PeopleDataset,
-    label_counts,
-    label_report,
     open_datasets,
     split_by_share,
     training_stream,
+    trouble_counts,
+    trouble_report,
 )
 from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.settings import RunSettings
@@ -178,16 +178,17 @@ def test_a_broken_label_map_ends_the_stream_with_one_line(two_sets):
 def test_broken_and_refused_label_maps_are_counted_over_data_sets(two_sets):
     settings = settings_with(**two_sets, **{"labels.broken": "skip"})
     datasets = open_datasets(settings)
-    assert label_counts([]) == {}
+    assert trouble_counts([]) == {}
     stream = training_stream(settings, BODY, device_mesh(), 0, datasets)
     batches = take(stream, 3)
     # The fakes' label maps are all background.
     assert not any(batch.has_labels.any() for batch in batches)
-    assert label_counts([*datasets, PeopleDataset(batches[0])]) == {
+    assert trouble_counts([*datasets, PeopleDataset(batches[0])]) == {
+        "data/broken_photos": 0.0,
         "data/broken_label_maps": 1.0,
         "data/refused_label_maps": 11.0,
     }
-    assert label_report(settings, datasets).splitlines() == [
+    assert trouble_report(settings, datasets).splitlines() == [
         "data set 'whole': 6 label map(s) refused: shows nobody",
         "data set 'broken': 1 label map(s) broken: truncated",
         "data set 'broken': 5 label map(s) refused: shows nobody",
