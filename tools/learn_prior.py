@@ -38,11 +38,13 @@ from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import (
     NUM_LABELS,
+    TAXONOMIES,
     accumulate_label_counts,
     mirror_vertices,
     prior_from_counts,
     save_prior,
     symmetrize_counts,
+    taxonomy_by_name,
 )
 from dsr_jax.training.command_line import OneLineParser
 from dsr_jax.training.interruption import Interrupted, StopRequest
@@ -65,6 +67,9 @@ def main() -> None:
     scans = parser.add_argument_group("from scans")
     scans.add_argument("--scans", type=Path, help="folder with a folder for each scan")
     scans.add_argument("--broken", choices=("stop", "skip"), default="stop")
+    scans.add_argument(
+        "--taxonomy", choices=sorted(TAXONOMIES), default="cihp", help="of label maps"
+    )
     scans.add_argument("--threads", type=int, default=os.cpu_count(), help="at once")
     people = parser.add_argument_group("from synthetic people")
     for name, value in _SYNTHETIC.items():
@@ -105,6 +110,7 @@ def learn_from_scans(
     output: Path,
     threads: int,
     broken: str,
+    taxonomy: str,
     symmetrize: bool,
     stop: StopRequest,
 ) -> None:
@@ -119,10 +125,11 @@ def learn_from_scans(
     model = load_body(body)
     mirror = mirror_vertices(model.template) if symmetrize else None
     folders = find_scans(scans)
-    count = ScanCount(output.with_suffix(".counts.npz"), folders, model)
+    names = taxonomy_by_name(taxonomy)
+    count = ScanCount(output.with_suffix(".counts.npz"), folders, model, names)
     try:
         with progress_bar(len(folders), "counting", "scan", len(count.done)) as bar:
-            for folder, counts in count_scans(count.left(), model, threads):
+            for folder, counts in count_scans(count.left(), model, threads, names):
                 count.add(folder, counts, skip_broken=broken == "skip")
                 bar.update()
                 stop.check()

@@ -87,7 +87,13 @@ class _StopAfter:
 
 
 def test_a_prior_of_scans_survives_an_interruption(tool, scans, tmp_path):
-    common = {"scans": scans, "body": "free-lite", "threads": 2, "broken": "stop"}
+    common = {
+        "scans": scans,
+        "body": "free-lite",
+        "threads": 2,
+        "broken": "stop",
+        "taxonomy": "cihp",
+    }
     common["symmetrize"] = True
     output = tmp_path / "prior.npz"
     with pytest.raises(Interrupted) as stopped:

@@ -27,7 +27,13 @@ from dsr_jax.camera import (
 from dsr_jax.data.scans.reading import Scan, ScanView, read_scan
 from dsr_jax.errors import UserError
 from dsr_jax.rasterizer import visible_faces
-from dsr_jax.semantics import NUM_LABELS, accumulate_label_counts, read_label_map
+from dsr_jax.semantics import (
+    CIHP,
+    NUM_LABELS,
+    Taxonomy,
+    accumulate_label_counts,
+    read_label_map,
+)
 
 # Windows are squares whose sides are this or twice, four times, … as many pixels: each
 # side is a program to compile.
@@ -40,8 +46,15 @@ _LEAST_LABELLED = 0.1
 _WAITING = 3
 
 
-def scan_counts(folder: str | Path, model: BodyModel) -> Float[np.ndarray, "V 20"]:
+def scan_counts(
+    folder: str | Path, model: BodyModel, taxonomy: Taxonomy = CIHP
+) -> Float[np.ndarray, "V 20"]:
     """The votes of all views of one scan, see `accumulate_label_counts`.
+
+    Args:
+      folder: of the scan.
+      model: the body that was fitted.
+      taxonomy: what the label maps hold; the votes are for CIHP's labels.
 
     Raises:
       UserError: the scan cannot be used; the line names the file and the key.
@@ -49,12 +62,15 @@ def scan_counts(folder: str | Path, model: BodyModel) -> Float[np.ndarray, "V 20
     scan = read_scan(folder, model)
     counts = jnp.zeros((len(model.template), NUM_LABELS), jnp.float32)
     for view in scan.views:
-        counts = _add_view(counts, scan, view, model)
+        counts = _add_view(counts, scan, view, model, taxonomy)
     return np.asarray(counts, np.float64)
 
 
 def count_scans(
-    folders: Sequence[Path], model: BodyModel, threads: int
+    folders: Sequence[Path],
+    model: BodyModel,
+    threads: int,
+    taxonomy: Taxonomy = CIHP,
 ) -> Iterator[tuple[Path, Float[np.ndarray, "V 20"] | UserError]]:
     """The counts of each scan in order, or what is wrong with it.
 
@@ -64,12 +80,14 @@ def count_scans(
       folders: of the scans.
       model: the body that was fitted.
       threads: scans counted at a time.
+      taxonomy: what the label maps hold.
     """
     waiting: deque[tuple[Path, Future]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for folder in folders:
-                waiting.append((folder, pool.submit(scan_counts, folder, model)))
+                task = pool.submit(scan_counts, folder, model, taxonomy)
+                waiting.append((folder, task))
                 if len(waiting) > _WAITING * threads:
                     yield _result(*waiting.popleft())
             while waiting:
@@ -85,8 +103,10 @@ def _result(folder: Path, future: Future) -> tuple[Path, np.ndarray | UserError]
         return folder, error
 
 
-def _add_view(counts: Array, scan: Scan, view: ScanView, model: BodyModel) -> Array:
-    labels = read_label_map(view.label_path, view.image_size, void=True)
+def _add_view(
+    counts: Array, scan: Scan, view: ScanView, model: BodyModel, taxonomy: Taxonomy
+) -> Array:
+    labels = read_label_map(view.label_path, view.image_size, taxonomy, void=True)
     points = scan.vertices @ view.rotation.T + view.translation
     pixels = _project(view, points, labels.shape)
     corner, window = _window(view, pixels, labels)

@@ -12,7 +12,7 @@ from dsr_jax.arrays import Float
 from dsr_jax.body import BodyModel
 from dsr_jax.errors import UserError
 from dsr_jax.files import read_bytes, write_bytes
-from dsr_jax.semantics import NUM_LABELS
+from dsr_jax.semantics import CIHP, NUM_LABELS, Taxonomy
 
 _SECONDS_BETWEEN_SAVES = 30.0
 _REMEDY = "delete this file to count from the start"
@@ -28,18 +28,26 @@ class ScanCount:
         kept: whoever counts on looks at them again.
     """
 
-    def __init__(self, path: Path, folders: Sequence[Path], model: BodyModel):
+    def __init__(
+        self,
+        path: Path,
+        folders: Sequence[Path],
+        model: BodyModel,
+        taxonomy: Taxonomy = CIHP,
+    ):
         """Goes on from the file if there is one.
 
         Args:
           path: of the file.
           folders: of all scans, in order.
           model: the body.
+          taxonomy: what the label maps hold.
 
         Raises:
-          UserError: the file is damaged, or of another body or other scans.
+          UserError: the file is damaged, or of another body, other scans or another
+            taxonomy.
         """
-        self._path, self._folders = path, tuple(folders)
+        self._path, self._folders, self._taxonomy = path, tuple(folders), taxonomy.name
         self.counts: Float[np.ndarray, "V L"]
         self.counts = np.zeros((len(model.template), NUM_LABELS))
         self.done: tuple[str, ...] = ()
@@ -79,7 +87,12 @@ class ScanCount:
         """Writes the file in one step, unless it holds all already."""
         if self.done != self._saved:
             buffer = io.BytesIO()
-            np.savez(buffer, counts=self.counts, done=np.array(self.done, np.str_))
+            np.savez(
+                buffer,
+                counts=self.counts,
+                done=np.array(self.done, np.str_),
+                taxonomy=np.array(self._taxonomy),
+            )
             write_bytes(self._path, buffer.getvalue())
         self._saved, self._saved_at = self.done, time.monotonic()
 
@@ -91,9 +104,10 @@ class ScanCount:
         data = io.BytesIO(read_bytes(self._path, "unfinished count"))
         try:
             with np.load(data, allow_pickle=False) as stored:
-                counts, names = stored["counts"], stored["done"]
-                if not all(isinstance(a, np.ndarray) for a in (counts, names)):
+                read = [stored[key] for key in ("counts", "done", "taxonomy")]
+                if not all(isinstance(array, np.ndarray) for array in read):
                     raise ValueError("a zip of other files")
+                counts, names, taxonomy = read
                 done = np.atleast_1d(names).tolist()
         except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
@@ -103,6 +117,11 @@ class ScanCount:
             raise UserError(
                 f"{self._path}: counts {len(counts)} vertices, but the body has "
                 f"{len(self.counts)}; {_REMEDY}"
+            )
+        if str(taxonomy) != self._taxonomy:
+            raise UserError(
+                f"{self._path}: an unfinished count of '{taxonomy}' labels, not of "
+                f"'{self._taxonomy}'; {_REMEDY}"
             )
         gone = sorted(set(done) - {folder.name for folder in self._folders})
         if gone:

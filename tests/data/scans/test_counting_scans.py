@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from dsr_jax.body import load_body
-from dsr_jax.data.scans import ScanCount, count_scans, find_scans, write_scan
+from dsr_jax.data.scans import (
+    ScanCount,
+    count_scans,
+    find_scans,
+    scan_counts,
+    write_scan,
+)
 from dsr_jax.errors import UserError
+from dsr_jax.semantics import ATR, CIHP
 
 SIDE = 64
 
@@ -69,12 +76,31 @@ def test_broken_scans_stop_or_are_left_out(tmp_path, scans, model):
     assert ScanCount(tmp_path / "skip.npz", folders, model).left() == [broken]
 
 
+def test_label_maps_of_another_taxonomy_count_as_cihp(tmp_path, scans, model):
+    """Stripes whose labels ATR and CIHP number differently give the same votes."""
+    names = ("hat", "hair", "upper-clothes", "pants", "left-arm", "right-shoe")
+    stripes = np.arange(SIDE)[:, None] // 3 % len(names) + np.zeros((1, SIDE), int)
+    counts = {}
+    for taxonomy in (CIHP, ATR):
+        lookup = np.array([taxonomy.index(name) for name in names], np.uint8)
+        folder = tmp_path / taxonomy.name / "scan"
+        vertices = np.asarray(model.template) * np.array([1, -1, -1])
+        camera = {"camera": np.array([[0.8, 0, 0]])}
+        write_scan(folder, {"vertices": vertices}, camera, {"0.png": lookup[stripes]})
+        counts[taxonomy] = scan_counts(folder, model, taxonomy)
+        assert counts[taxonomy].sum() > 100
+    np.testing.assert_array_equal(counts[CIHP], counts[ATR])
+    assert not np.array_equal(counts[CIHP], scan_counts(folder, model))
+
+
 def test_a_count_of_something_else_is_refused(tmp_path, scans, model):
     path = tmp_path / "count.npz"
     counted(path, scans[:2], model)
     with pytest.raises(UserError, match="an unfinished count of other scans: '1' is"):
         ScanCount(path, scans[:1], model)
-    np.savez(path, counts=np.zeros((3, 20)), done=np.array(["0"]))
+    with pytest.raises(UserError, match="count of 'CIHP' labels, not of 'ATR'"):
+        ScanCount(path, scans, model, ATR)
+    np.savez(path, counts=np.zeros((3, 20)), done=np.array(["0"]), taxonomy="CIHP")
     with pytest.raises(UserError, match="counts 3 vertices, but the body has 1700"):
         ScanCount(path, scans, model)
     path.write_bytes(path.read_bytes()[:90])
