@@ -1,11 +1,21 @@
 """Strict mode for every test: shapes are checked, silent broadcasting is an error."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before jax is imported: four CPU devices, so that sharded code is really sharded.
 _FLAG = "--xla_force_host_platform_device_count=4"
 if _FLAG not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+
+# What one test or program compiled, the next one and those in other processes need not.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _cache = tempfile.mkdtemp(prefix="dsr_jax_tests_")
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 from jaxtyping import install_import_hook  # noqa: E402
 
