@@ -1,0 +1,1 @@
+"""Small data sets in the true formats, made up from random numbers."""
