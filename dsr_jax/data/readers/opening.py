@@ -1,0 +1,59 @@
+"""Every kind of data set by one name."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dsr_jax.data.person import PeopleSource
+from dsr_jax.data.readers.coco import open_coco
+from dsr_jax.data.readers.eft import open_eft
+from dsr_jax.data.readers.h36m import open_h36m
+from dsr_jax.data.readers.mpi_inf_3dhp import open_mpi_inf_3dhp
+from dsr_jax.data.readers.threedpw import open_3dpw
+from dsr_jax.errors import UserError, nearest
+
+# Each takes the root, the split, labels and broken, and options of its own.
+KINDS: dict[str, Callable[..., PeopleSource]] = {
+    "coco": open_coco,
+    "eft": open_eft,
+    "h36m": open_h36m,
+    "mpi-inf-3dhp": open_mpi_inf_3dhp,
+    "3dpw": open_3dpw,
+}
+
+
+def open_people(
+    kind: str,
+    root: str | Path,
+    split: str,
+    *,
+    labels: str | Path | None = None,
+    broken: str = "stop",
+    **options: Any,
+) -> PeopleSource:
+    """The people of a data set as it is downloaded.
+
+    Args:
+      kind: one of `KINDS`.
+      root: the folder of the data set.
+      split: which part of it; each kind says which it has.
+      labels: the folder of label maps: that of photo `a/b.jpg` is `a/b.png`.
+      broken: what a broken file or annotation does: "stop" ends with one line, "skip"
+        counts it in the source's `skipped`.
+      options: those of the kind's own function, see there.
+
+    Raises:
+      UserError: an unknown kind, split or option, a folder that does not exist, nobody
+        who can be used, or something broken with "stop".
+    """
+    if kind not in KINDS:
+        raise UserError(f"data set '{kind}' is unknown: {nearest(kind, KINDS)}")
+    known = list(inspect.signature(KINDS[kind]).parameters)[4:]
+    for name in options:
+        if name not in known:
+            raise UserError(
+                f"data set '{kind}' has no option '{name}': {nearest(name, known)}"
+            )
+    folder = None if labels is None else Path(labels)
+    return KINDS[kind](Path(root), split, folder, broken, **options)
