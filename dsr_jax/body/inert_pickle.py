@@ -1,9 +1,10 @@
 """Reads the arrays of a pickle without building a single object that it names.
 
-SMPL's files are Python 2 pickles that hold chumpy expressions and scipy matrices, and
-unpickling runs whatever a pickle names. Here a short list of names is accepted, and
-each stands for a `Record` that only remembers what it was given; any other name ends
-the reading before it is looked up. Arrays are then made from the records.
+SMPL's files are Python 2 pickles that hold chumpy expressions and scipy matrices, those
+of 3DPW hold lists of arrays, and unpickling runs whatever a pickle names. Here a short
+list of names is accepted, and each stands for a `Record` that only remembers what it
+was given; any other name ends the reading before it is looked up. Arrays are then made
+from the records.
 """
 
 import collections
@@ -75,7 +76,7 @@ class _Unpickler(pickle.Unpickler):
         )
         if not accepted:
             raise UserError(
-                f"{self._path}: refused, this pickle names '{source}', which no body "
+                f"{self._path}: refused, this pickle names '{source}', which no data "
                 "file needs and which could run code; get the file from its makers"
             )
         return type("Record", (Record,), {"source": source})

@@ -21,7 +21,6 @@ import numpy as np
 
 from dsr_jax.arrays import Float
 from dsr_jax.data.person_box import BOX_GROWTH
-from dsr_jax.data.photo_files import PhotoFiles
 from dsr_jax.data.readers.joint_orders import COCO_NAMES_17, LIMBS_12, rows_of_49
 from dsr_jax.data.readers.json_file import numbers, read_json_lists
 from dsr_jax.data.readers.photographed import PhotographedPeople, photographed_people
@@ -69,14 +68,14 @@ def open_coco(
       UserError: a file that cannot be used, nobody in it, or something broken with
         "stop".
     """
-    files, leftovers = PhotoFiles(root, labels), Leftovers(broken)
+    leftovers = Leftovers(broken)
     path = Path(annotations or root / f"annotations/person_keypoints_{split}.json")
     people = read_coco(path, leftovers)
     screening = Screening(_table(people, split), path, leftovers)
     few = labelled_limbs(people.keypoints_px) < minimum_limbs
     screening.leave_out(few, f"fewer than {minimum_limbs} limb joints are labelled")
     screening.check()
-    return photographed_people(root, [screening], files, leftovers)
+    return photographed_people(root, [screening], labels, leftovers)
 
 
 def read_coco(path: Path, leftovers: Leftovers) -> CocoPeople:
@@ -102,7 +101,7 @@ def read_coco(path: Path, leftovers: Leftovers) -> CocoPeople:
                 continue
             if not isinstance(number, int) or number in ids:
                 raise ValueError("its 'id' is missing, no number or not the only one")
-            name = photos.get(annotation.get("image_id"))  # type: ignore[arg-type]
+            name = photos.get(annotation.get("image_id"))
             if name is None:
                 raise ValueError("its 'image_id' is of no photo of the file")
             box = numbers(annotation, "bbox", (4,))

@@ -8,9 +8,9 @@
 `annotId`, `gt_keypoint_2d` and `subjectId` are not in every file. Without keypoints,
 those of COCO are joined by `annotId`: give `coco`, its person_keypoints json; COCO's
 other people then are `others`, too. Rotations are those of the camera's axes (x right,
-y down, z away). Bodies are of the neutral SMPL; rows of another `smpltype` are left out.
-The files do not say where a pixel's centre lies: boxes and keypoints are taken as they
-are. `parm_cam` and `joint_validity_openpose18` are not used.
+y down, z away). Bodies are of the neutral SMPL; rows of another `smpltype` are left
+out. The files do not say where a pixel's centre lies: boxes and keypoints are taken as
+they are. `parm_cam` and `joint_validity_openpose18` are not used.
 """
 
 from pathlib import Path
@@ -20,7 +20,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Float
-from dsr_jax.data.photo_files import PhotoFiles
 from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
 from dsr_jax.data.readers.coco import KEYPOINT_ROWS, CocoPeople, numbered, read_coco
 from dsr_jax.data.readers.json_file import numbers, read_json_lists
@@ -61,7 +60,6 @@ def open_eft(
     if annotations is None:
         raise UserError("eft: give 'annotations', the path of EFT's json")
     path, leftovers = Path(annotations), Leftovers(broken)
-    files = PhotoFiles(root, labels)
     (data,) = read_json_lists(path, ("data",), _WHAT)
     known = None if coco is None else read_coco(Path(coco), Leftovers(broken))
     rows = _Rows(path, leftovers, known, without_keypoints)
@@ -71,7 +69,7 @@ def open_eft(
     screening = Screening(table, path, leftovers)
     screening.kept[count:] = False
     screening.check()
-    return photographed_people(root, [screening], files, leftovers)
+    return photographed_people(root, [screening], labels, leftovers)
 
 
 class _Rows:

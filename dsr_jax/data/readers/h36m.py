@@ -7,14 +7,14 @@
 
 As in SPIN's preprocessing: every fifth frame from the first, 17 joints about the pelvis
 in the camera's axes, and the square around the mask of the person's box, its side 0.9
-times the mask's longer one. 2D joints are not given with the test subjects by SPIN; here
-they are taken wherever their folder is. SMPL's parameters are not part of the download.
+times the mask's longer one. SPIN leaves out the 2D joints of the test subjects; here
+they are taken wherever their folder is. SMPL's parameters are not in the download.
 
 A mask is made of pixels, so the centre of its box is known: the mean of its first and
 last column and row. (SPIN's is half a pixel farther right and below.) The files do not
 say where a pixel's centre lies for 2D joints: they are taken as they are. Frame i of a
-video is `…_{i + 1:06d}.jpg`. (SPIN drops the first frame of the test videos, so that its
-photos are one frame, 20 ms, later than their annotation.)
+video is `…_{i + 1:06d}.jpg`. (SPIN drops the first frame of the test videos, so that
+its photos are one frame, 20 ms, later than their annotation.)
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,6 @@ import numpy as np
 from tqdm import tqdm
 
 from dsr_jax.arrays import Float
-from dsr_jax.data.photo_files import PhotoFiles
 from dsr_jax.data.readers.joint_orders import H36M_COLUMNS
 from dsr_jax.data.readers.motion_capture import (
     root_centred_metres,
@@ -84,7 +83,7 @@ def open_h36m(
         raise UserError(f"h36m: 'step' is {step}, but counts frames from 1")
     if cameras is None and split == "p2":
         cameras = (FRONTAL_CAMERA,)
-    leftovers, files = Leftovers(broken), PhotoFiles(root, labels)
+    leftovers = Leftovers(broken)
     paths = [
         path
         for subject in subjects or SUBJECTS[split]
@@ -97,7 +96,7 @@ def open_h36m(
     for path in tqdm(paths, unit="recording", disable=None):
         with leftovers.broken_file(path):
             screenings.append(_recording(root, path, step, leftovers))
-    return photographed_people(root, screenings, files, leftovers)
+    return photographed_people(root, screenings, labels, leftovers)
 
 
 def recording_name(path: Path) -> tuple[str, str]:
@@ -141,7 +140,9 @@ def _recording(root: Path, path: Path, step: int, leftovers: Leftovers) -> Scree
         "camera": camera,
     }
     table = PeopleTable(
-        image_name=np.array([photo_name(subject, action, camera, f) for f in frames]),
+        image_name=np.array(
+            [photo_name(subject, action, camera, int(f)) for f in frames]
+        ),
         number=np.zeros(count, np.int64),
         box_center_px=center,
         box_side_px=side,

@@ -48,7 +48,7 @@ def inside(
     """Whether all joints lie in the photo of (H, W) pixels: 0 ≤ u < W, 0 ≤ v < H."""
     height, width = image_size
     points = keypoints_px[..., :2]
-    return ((points >= 0) & (points < [width, height])).all((1, 2))
+    return np.all((points >= 0) & (points < [width, height]), axis=(1, 2))
 
 
 def _with_confidence(points: np.ndarray) -> np.ndarray:

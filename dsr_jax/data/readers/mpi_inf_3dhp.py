@@ -28,7 +28,6 @@ import numpy as np
 
 from dsr_jax.data.image_file import read_image
 from dsr_jax.data.person_box import BOX_GROWTH
-from dsr_jax.data.photo_files import PhotoFiles
 from dsr_jax.data.readers.joint_orders import MPI_TEST_COLUMNS, MPI_TRAIN_COLUMNS
 from dsr_jax.data.readers.motion_capture import (
     inside,
@@ -76,15 +75,17 @@ def open_mpi_inf_3dhp(
       UserError: no such split, nobody in it, or something broken with "stop".
     """
     if split not in SPLITS:
-        raise UserError(f"mpi-inf-3dhp has no split '{split}': {nearest(split, SPLITS)}")
+        raise UserError(
+            f"mpi-inf-3dhp has no split '{split}': {nearest(split, SPLITS)}"
+        )
     if step is not None and step < 1:
         raise UserError(f"mpi-inf-3dhp: 'step' is {step}, but counts frames from 1")
-    leftovers, files = Leftovers(broken), PhotoFiles(root, labels)
+    leftovers = Leftovers(broken)
     if split == "train":
         screenings = _train(root, cameras, step or TRAINING_STEP, leftovers)
     else:
         screenings = _test(root, step or 1, leftovers)
-    return photographed_people(root, screenings, files, leftovers)
+    return photographed_people(root, screenings, labels, leftovers)
 
 
 def _train(
@@ -98,7 +99,9 @@ def _train(
             for camera in cameras:
                 table = _train_table(path, folder, camera, annot2, annot3, step)
                 screening = Screening(table, path, leftovers)
-                screening.leave_out(~inside(table.keypoints_px, TRAINING_SIZE), _OUTSIDE)
+                screening.leave_out(
+                    ~inside(table.keypoints_px, TRAINING_SIZE), _OUTSIDE
+                )
                 screening.check()
                 screenings.append(screening)
     return screenings

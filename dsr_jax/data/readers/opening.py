@@ -5,16 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dsr_jax.data.person import PeopleSource
 from dsr_jax.data.readers.coco import open_coco
 from dsr_jax.data.readers.eft import open_eft
 from dsr_jax.data.readers.h36m import open_h36m
 from dsr_jax.data.readers.mpi_inf_3dhp import open_mpi_inf_3dhp
+from dsr_jax.data.readers.photographed import PhotographedPeople
+from dsr_jax.data.readers.spin import open_spin
 from dsr_jax.data.readers.threedpw import open_3dpw
+from dsr_jax.data.spin_source import SpinSource
 from dsr_jax.errors import UserError, nearest
 
 # Each takes the root, the split, labels and broken, and options of its own.
-KINDS: dict[str, Callable[..., PeopleSource]] = {
+KINDS: dict[str, Callable[..., PhotographedPeople | SpinSource]] = {
+    "spin": open_spin,
     "coco": open_coco,
     "eft": open_eft,
     "h36m": open_h36m,
@@ -26,18 +29,18 @@ KINDS: dict[str, Callable[..., PeopleSource]] = {
 def open_people(
     kind: str,
     root: str | Path,
-    split: str,
+    split: str = "",
     *,
     labels: str | Path | None = None,
     broken: str = "stop",
     **options: Any,
-) -> PeopleSource:
+) -> PhotographedPeople | SpinSource:
     """The people of a data set as it is downloaded.
 
     Args:
       kind: one of `KINDS`.
       root: the folder of the data set.
-      split: which part of it; each kind says which it has.
+      split: which part of it; each kind says which it has, "" where it has none.
       labels: the folder of label maps: that of photo `a/b.jpg` is `a/b.png`.
       broken: what a broken file or annotation does: "stop" ends with one line, "skip"
         counts it in the source's `skipped`.

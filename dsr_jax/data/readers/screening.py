@@ -8,6 +8,7 @@ broken, who are counted, too, or stop the opening.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -81,13 +82,13 @@ class Screening:
         self.table, self.kept = table, np.ones(len(table), bool)
         self._file, self._leftovers = file, leftovers
 
-    def leave_out(self, which: np.ndarray, reason: str) -> None:
+    def leave_out(self, which: Any, reason: str) -> None:
         """Lets the rows of a mask go by a rule."""
         for row in np.flatnonzero(which & self.kept):
             self._leftovers.leave_out(self.table.name(row), reason)
         self.kept &= ~which
 
-    def broken(self, which: np.ndarray, reason: str) -> None:
+    def broken(self, which: Any, reason: str) -> None:
         """Lets broken rows go.
 
         Raises:
@@ -113,7 +114,7 @@ class Screening:
             column = getattr(table, name)
             if column is not None:
                 infinite = ~np.isfinite(column.reshape(len(table), -1)).all(1)
-                self.broken(infinite, f"its {name} are not all finite")
+                self.broken(infinite, f"its '{name}' is not finite")
                 column[infinite] = 0
         box = np.column_stack([table.box_center_px, table.box_side_px])
         self.broken(~np.isfinite(box).all(1), "its box is not finite")

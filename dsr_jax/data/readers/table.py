@@ -53,7 +53,7 @@ class PeopleTable:
         rows = ("keypoint_rows", "joint_rows")
         return {n: c for n, c in given.items() if c is not None and n not in rows}
 
-    def name(self, row: int) -> str:
+    def name(self, row: int | np.integer) -> str:
         """The person's name: the photo's, and `#2` for its second person."""
         number = int(self.number[row])
         return str(self.image_name[row]) + (f"#{number + 1}" if number else "")
@@ -62,7 +62,7 @@ class PeopleTable:
         """All 49 keypoints of a row, or of several."""
         return _spread(self.keypoints_px[rows], self.keypoint_rows, 49)
 
-    def person(self, row: int) -> Person:
+    def person(self, row: int | np.integer) -> Person:
         """A row as an object."""
         known: dict[str, Any] = {}
         if self.joints is not None:
@@ -87,7 +87,7 @@ class PeopleTable:
             **known,
         )
 
-    def _text(self, name: str, row: int) -> str:
+    def _text(self, name: str, row: int | np.integer) -> str:
         column = getattr(self, name)
         return "" if column is None else str(column[row])
 

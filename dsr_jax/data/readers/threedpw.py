@@ -17,7 +17,8 @@ not read). What is done with them is that of SPIN's and EFT's preprocessing:
   ground-truth joints (all but the neck, whose definition differs), with confidence 1
   above 0.3.
 
-A photo whose camera pose is not valid stays, marked with `valid` False. The file says
+A photo whose camera pose is not valid stays, marked with `valid` False; if that pose
+is no rotation at all, without a body. The file says
 nothing of where a pixel's centre lies, so 2D joints are taken as they are.
 """
 
@@ -30,7 +31,6 @@ from scipy.spatial.transform import Rotation
 from dsr_jax.arrays import Bool, Float
 from dsr_jax.body.inert_pickle import as_array, read_pickle
 from dsr_jax.data.person_box import BOX_GROWTH
-from dsr_jax.data.photo_files import PhotoFiles
 from dsr_jax.data.readers.joint_orders import (
     LIMBS_12,
     OPENPOSE_NAMES_18,
@@ -87,7 +87,7 @@ def open_3dpw(
         raise UserError(f"3dpw has no split '{split}': {nearest(split, SPLITS)}")
     if minimum_limbs is None:
         minimum_limbs = TRAINING_LIMBS if split == "train" else 0
-    leftovers, files = Leftovers(broken), PhotoFiles(root, labels)
+    leftovers = Leftovers(broken)
     folder = root / "sequenceFiles" / split
     paths = sorted(folder.glob("*.pkl"))
     if not paths:
@@ -97,7 +97,7 @@ def open_3dpw(
         with leftovers.broken_file(path):
             table = _read_sequence(path)
             screenings.append(_screen(table, path, leftovers, minimum_limbs))
-    return photographed_people(root, screenings, files, leftovers)
+    return photographed_people(root, screenings, labels, leftovers)
 
 
 def _screen(
@@ -110,6 +110,8 @@ def _screen(
     screening.leave_out(
         limbs < minimum_limbs, f"fewer than {minimum_limbs} limb joints are seen"
     )
+    lost = np.asarray(table.valid) & ~np.asarray(table.has_body)
+    screening.broken(lost, "its camera pose counts as valid and is no rotation")
     screening.check()
     return screening
 
@@ -131,7 +133,7 @@ def _read_sequence(path: Path) -> PeopleTable:
     except Exception as error:
         reason = " ".join(f"{error}".split())
         if not isinstance(error, ValueError):
-            reason = f"it lacks or spoils what 3DPW's have ({type(error).__name__}: {reason})"
+            reason = f"a part is missing or spoilt ({type(error).__name__}: {reason})"
         raise UserError(
             f"{path}: not a sequence file of 3DPW: {reason}; fetch it again"
         ) from error
@@ -142,16 +144,18 @@ def _table(content: Any) -> PeopleTable:
     if not isinstance(sequence, str):
         raise ValueError("'sequence' is no name")
     cameras = _shaped("cam_poses", content["cam_poses"], (None, 4, 4))
-    people, photos = len(content["poses"]), len(cameras)
+    photos = len(cameras)
+    poses = _list("poses", content["poses"], None, (photos, 72))
+    people = len(poses)
     if not people:
         raise ValueError("'poses' is empty")
     each = {
-        "poses": (photos, 72),
         "poses2d": (photos, 3, 18),
         "campose_valid": (photos,),
         "betas": (None,),
     }
-    per_person = {k: _list(k, content[k], people, shape) for k, shape in each.items()}
+    own = {k: _list(k, content[k], people, shape) for k, shape in each.items()}
+    own["poses"] = poses
     genders = list(content["genders"])
     if len(genders) != people:
         raise ValueError(f"'genders' has {len(genders)} entries, not {people}")
@@ -162,7 +166,7 @@ def _table(content: Any) -> PeopleTable:
                 number,
                 genders[number],
                 cameras,
-                {key: values[number] for key, values in per_person.items()},
+                {key: values[number] for key, values in own.items()},
             )
             for number in range(people)
         ]
@@ -184,7 +188,7 @@ def _person_table(
     photos = len(cameras)
     names = [f"imageFiles/{sequence}/image_{i:05d}.jpg" for i in range(photos)]
     valid = own["campose_valid"] > 0
-    pose, turned = camera_pose(own["poses"], cameras[:, :3, :3], valid)
+    pose, turned = camera_pose(own["poses"], cameras[:, :3, :3])
     center, side = joints_box(own["poses2d"])
     return PeopleTable(
         image_name=np.array(names),
@@ -206,30 +210,24 @@ def _person_table(
 
 
 def camera_pose(
-    pose: Float[np.ndarray, "N 72"],
-    cameras: Float[np.ndarray, "N 3 3"],
-    valid: Bool[np.ndarray, "N"],
+    pose: Float[np.ndarray, "N 72"], cameras: Float[np.ndarray, "N 3 3"]
 ) -> tuple[Float[np.ndarray, "N 72"], Bool[np.ndarray, "N"]]:
     """Turns the first rotation from the world's axes to the camera's.
 
     Returns:
-      The poses, and which of them could be turned: where a camera that is not valid is
-      no rotation, the pose is zeros. A valid one that is none gives NaN, so that it is
-      found to be broken.
+      The poses, zeros where the camera is no rotation, and where it is one.
     """
     with np.errstate(all="ignore"):
         square = np.einsum("nij,nkj->nik", cameras, cameras)
-        rotations = (
-            np.abs(square - np.eye(3)).max((1, 2)) < _ROTATION_TOLERANCE
-        ) & (np.linalg.det(cameras) > 0)
-    finite = np.isfinite(pose).all(1)
-    turned = pose.copy()
-    good = rotations & finite
+        off = np.abs(square - np.eye(3)).max((1, 2))
+        rotations = (off < _ROTATION_TOLERANCE) & (np.linalg.det(cameras) > 0)
+    turned = np.where(rotations[:, None], pose, 0.0)
+    # A pose that is not finite stays so, to be found later.
+    good = rotations & np.isfinite(pose).all(1)
     if good.any():
         world = Rotation.from_rotvec(pose[good, :3])
         turned[good, :3] = (Rotation.from_matrix(cameras[good]) * world).as_rotvec()
-    turned[~rotations] = np.where(valid[~rotations, None], np.nan, 0.0)
-    return turned, rotations | valid
+    return turned, rotations
 
 
 def joints_box(
@@ -253,21 +251,21 @@ def _keypoints(poses2d: Float[np.ndarray, "N 3 18"]) -> Float[np.ndarray, "N 35 
 
 
 def _list(
-    key: str, value: Any, count: int, shape: tuple[int | None, ...]
+    key: str, value: Any, count: int | None, shape: tuple[int | None, ...]
 ) -> list[np.ndarray]:
-    """One array a person, whether they lie in a list or in one array."""
-    values = value if isinstance(value, list | tuple) else list(as_array(value))
-    if len(values) != count:
+    """One array a person, whether they lie in a list or in one array.
+
+    `count` is how many there must be; None for any number.
+    """
+    values = value if isinstance(value, list | tuple) else list(_array(key, value))
+    if count not in (None, len(values)):
         raise ValueError(f"'{key}' has {len(values)} entries, not {count}")
     return [_shaped(key, item, shape) for item in values]
 
 
 def _shaped(key: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """The array in double precision; None in `shape` is any number."""
-    try:
-        array = as_array(value).astype(np.float64)
-    except ValueError as error:
-        raise ValueError(f"'{key}' {error}") from error
+    array = _array(key, value)
     fits = array.ndim == len(shape) and all(
         want in (None, size) for want, size in zip(shape, array.shape, strict=True)
     )
@@ -275,3 +273,10 @@ def _shaped(key: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
         wanted = str(tuple("any" if n is None else n for n in shape))
         raise ValueError(f"'{key}' has the shape {array.shape}, not {wanted}")
     return array
+
+
+def _array(key: str, value: Any) -> np.ndarray:
+    try:
+        return as_array(value).astype(np.float64)
+    except ValueError as error:
+        raise ValueError(f"'{key}' {error}") from error
