@@ -113,7 +113,8 @@ class Screening:
         for name in _FINITE:
             column = getattr(table, name)
             if column is not None:
-                infinite = ~np.isfinite(column.reshape(len(table), -1)).all(1)
+                axes = tuple(range(1, column.ndim))
+                infinite = ~np.isfinite(column).all(axes)
                 self.broken(infinite, f"its '{name}' is not finite")
                 column[infinite] = 0
         box = np.column_stack([table.box_center_px, table.box_side_px])
