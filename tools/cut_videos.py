@@ -8,6 +8,7 @@ want them (docs/data.md). Photos that are there already stay, so that the same c
 goes on where it was stopped.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -32,10 +33,10 @@ def main(_: list[str]) -> None:
     if FLAGS.step < 0:
         raise UserError(f"--step {FLAGS.step}: must not be negative")
     videos, step = videos_of(FLAGS.kind, Path(FLAGS.root))
-    frames = 0
+    step, frames, skipped = FLAGS.step or step, 0, 0
     for video in tqdm(videos, unit="video", disable=None):
         try:
-            frames += cut_video(video, FLAGS.step or step)
+            frames += cut_video(video, step)
         except UserError as error:
             if not FLAGS.skip_broken:
                 raise

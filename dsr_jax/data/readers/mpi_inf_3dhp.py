@@ -20,13 +20,14 @@ where a pixel's centre lies: 2D joints are taken as they are. `camera.calibratio
 not needed: the joints are in the camera's axes already.
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dsr_jax.data.image_file import read_image
+from dsr_jax.data.image_file import BrokenImage, read_image
 from dsr_jax.data.person_box import BOX_GROWTH
 from dsr_jax.data.readers.joint_orders import MPI_TEST_COLUMNS, MPI_TRAIN_COLUMNS
 from dsr_jax.data.readers.motion_capture import (
@@ -214,12 +215,13 @@ def _annotation_files(root: Path, pattern: str) -> list[Path]:
 
 
 def _photo_size(root: Path, table: PeopleTable) -> tuple[int, int]:
-    """(H, W) of a test recording: of its first photo that is there."""
+    """(H, W) of a test recording: of its first photo that can be read."""
     for name in table.image_name:
         if (root / str(name)).is_file():
-            height, width, _ = read_image(root / str(name)).shape
-            return height, width
+            with contextlib.suppress(BrokenImage):
+                height, width, _ = read_image(root / str(name)).shape
+                return height, width
     raise UserError(
-        f"{root / str(table.image_name[0])}: no such photo, nor any later one of this "
-        "recording; unpack the photos"
+        f"{root / str(table.image_name[0])}: cannot be read, nor can any later photo "
+        "of this recording; unpack the photos"
     )

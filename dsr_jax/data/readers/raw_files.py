@@ -19,6 +19,10 @@ from dsr_jax.errors import UserError
 INSTALL = "pip install -e '.[raw]'"
 
 
+class MissingPackageError(UserError):
+    """What is missing is no fault of the file, so that it never counts as broken."""
+
+
 def read_mat_cells(path: Path, keys: tuple[str, ...]) -> list[list[np.ndarray]]:
     """The cell arrays of a .mat file of version 5, each as a list of matrices.
 
@@ -47,7 +51,8 @@ def hdf5_mat(path: Path) -> Iterator[Any]:
     key is missing or a block damaged, is the file's fault.
 
     Raises:
-      UserError: h5py is not installed, or the file cannot be used.
+      MissingPackageError: h5py is not installed.
+      UserError: the file cannot be used.
     """
     h5py = _package("h5py", path)
     with _readable(path, "MATLAB 7.3 (HDF5) file"), h5py.File(path, "r") as file:
@@ -58,7 +63,8 @@ def read_cdf(path: Path, columns: int) -> Float[np.ndarray, "N C"]:
     """Human3.6M's variable `Pose`, a row a frame.
 
     Raises:
-      UserError: cdflib is not installed, or the file cannot be used.
+      MissingPackageError: cdflib is not installed.
+      UserError: the file cannot be used.
     """
     cdflib = _package("cdflib", path)
     with _readable(path, "CDF file"):
@@ -74,7 +80,7 @@ def _package(name: str, path: Path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(
+        raise MissingPackageError(
             f"{path}: reading it needs the package {name}: {INSTALL}"
         ) from error
 

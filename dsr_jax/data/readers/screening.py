@@ -14,6 +14,7 @@ import numpy as np
 
 from dsr_jax.data.label_files import BROKEN, STOP
 from dsr_jax.data.person import GENDERS, Skipped
+from dsr_jax.data.readers.raw_files import MissingPackageError
 from dsr_jax.data.readers.table import PeopleTable
 from dsr_jax.errors import UserError, nearest
 
@@ -63,12 +64,13 @@ class Leftovers:
         """Counts the file if the block fails; `reason` is its line without the path.
 
         Raises:
-          UserError: that of the block, if broken things are to stop.
+          UserError: that of the block, if broken things are to stop or a package is
+            missing.
         """
         try:
             yield
         except UserError as error:
-            if self._stop:
+            if self._stop or isinstance(error, MissingPackageError):
                 raise
             reason = str(error).removeprefix(f"{path}:").strip()
             self._skipped.append(Skipped(str(path), reason))

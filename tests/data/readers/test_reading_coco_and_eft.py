@@ -1,6 +1,9 @@
 """COCO's keypoints and EFT's fits, recomputed from the json; and what is refused."""
 
+import dataclasses
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -79,6 +82,24 @@ def test_coco_is_recomputed(tmp_path, generator):
     for index, rows in ((0, (2, 4)), (1, (0, 2)), (2, (1,))):
         others = [_keypoints(annotations[row]) for row in rows]
         np.testing.assert_array_equal(source.others(index), others)
+
+
+def test_threads_and_processes_may_share_it(tmp_path, generator):
+    _coco(tmp_path, generator)
+    source = open_people("coco", tmp_path, SPLIT)
+    with ThreadPoolExecutor(8) as pool:
+        indices = list(range(len(source))) * 20
+        people = list(pool.map(source.person, indices))
+        others = list(pool.map(source.others, indices))
+    copy = pickle.loads(pickle.dumps(source))
+    assert copy.skipped == source.skipped
+    for index, person, other in zip(indices, people, others, strict=True):
+        same = copy.person(index)
+        for field in dataclasses.fields(person):
+            np.testing.assert_array_equal(
+                getattr(person, field.name), getattr(same, field.name)
+            )
+        np.testing.assert_array_equal(other, copy.others(index))
 
 
 def test_how_many_limbs_are_needed_is_a_choice(tmp_path, generator):
