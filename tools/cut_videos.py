@@ -40,9 +40,11 @@ def main(_: list[str]) -> None:
         except UserError as error:
             if not FLAGS.skip_broken:
                 raise
-            tqdm.write(f"warning: skipped: {error}")
+            skipped += 1
+            tqdm.write(f"warning: skipped: {error}", file=sys.stderr)
     print(
-        f"{len(videos)} videos, {frames} frames, every {FLAGS.step or step}th written"
+        f"{len(videos) - skipped} videos of {frames} frames, one photo every {step}; "
+        f"{skipped} skipped"
     )
 
 

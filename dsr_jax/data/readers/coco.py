@@ -25,7 +25,7 @@ from dsr_jax.data.readers.joint_orders import COCO_NAMES_17, LIMBS_12, rows_of_4
 from dsr_jax.data.readers.json_file import numbers, read_json_lists
 from dsr_jax.data.readers.photographed import PhotographedPeople, photographed_people
 from dsr_jax.data.readers.screening import Leftovers, Screening
-from dsr_jax.data.readers.table import PeopleTable
+from dsr_jax.data.readers.table import PeopleTable, to_float32
 
 KEYPOINT_ROWS = rows_of_49(COCO_NAMES_17)
 SPIN_LIMBS = 12
@@ -144,7 +144,7 @@ def _table(people: CocoPeople, folder: str) -> PeopleTable:
         number=numbered(people.photos),
         box_center_px=corner + extent / 2,
         box_side_px=BOX_GROWTH * extent.max(1, initial=0),
-        keypoints_px=people.keypoints_px.astype(np.float32),
+        keypoints_px=to_float32(people.keypoints_px),
         keypoint_rows=KEYPOINT_ROWS,
     )
 

@@ -25,7 +25,7 @@ from dsr_jax.data.readers.coco import KEYPOINT_ROWS, CocoPeople, numbered, read_
 from dsr_jax.data.readers.json_file import numbers, read_json_lists
 from dsr_jax.data.readers.photographed import PhotographedPeople, photographed_people
 from dsr_jax.data.readers.screening import Leftovers, Screening
-from dsr_jax.data.readers.table import PeopleTable
+from dsr_jax.data.readers.table import PeopleTable, to_float32
 from dsr_jax.errors import UserError
 
 # EFT writes its matrices from float32.
@@ -156,7 +156,7 @@ class _Rows:
         columns = list(zip(*self._values, strict=True)) if self._values else [[]] * 5
         shapes = ((2,), (), (24, 3), (10,), (49, 3))
         center, side, pose, betas, keypoints = (
-            np.array(column, np.float32).reshape(count, *shape)
+            to_float32(np.array(column)).reshape(count, *shape)
             for column, shape in zip(columns, shapes, strict=True)
         )
         more = len(photos) - count
@@ -166,7 +166,7 @@ class _Rows:
             number=numbered(photos),
             box_center_px=_extended(center, more),
             box_side_px=_extended(side, more),
-            keypoints_px=np.concatenate([keypoints, others]).astype(np.float32),
+            keypoints_px=to_float32(np.concatenate([keypoints, others])),
             keypoint_rows=np.arange(49),
             pose=_extended(pose, more),
             betas=_extended(betas, more),

@@ -4,6 +4,7 @@ import numpy as np
 
 from dsr_jax.arrays import Float
 from dsr_jax.data.readers.joint_orders import rows_of_24, rows_of_49
+from dsr_jax.data.readers.table import to_float32
 
 _PELVIS = "pelvis_mpii"
 
@@ -53,4 +54,4 @@ def inside(
 
 def _with_confidence(points: np.ndarray) -> np.ndarray:
     ones = np.ones((*points.shape[:-1], 1))
-    return np.concatenate([points, ones], -1).astype(np.float32)
+    return to_float32(np.concatenate([points, ones], -1))

@@ -74,7 +74,7 @@ class PeopleTable:
         return Person(
             name=self.name(row),
             image_name=str(self.image_name[row]),
-            box_center_px=self.box_center_px[row].astype(np.float32),
+            box_center_px=to_float32(self.box_center_px[row]),
             box_side_px=float(self.box_side_px[row]),
             keypoints_px=self.keypoints_49(row),
             gender=self._text("gender", row) or NEUTRAL,
@@ -90,6 +90,12 @@ class PeopleTable:
     def _text(self, name: str, row: int | np.integer) -> str:
         column = getattr(self, name)
         return "" if column is None else str(column[row])
+
+
+def to_float32(values: np.ndarray) -> np.ndarray:
+    """A copy in single precision; numbers beyond it are infinite, to be found later."""
+    with np.errstate(over="ignore"):
+        return np.array(values, np.float32)
 
 
 def concatenate_tables(tables: Sequence[PeopleTable]) -> PeopleTable:

@@ -23,13 +23,11 @@ nothing of where a pixel's centre lies, so 2D joints are taken as they are.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Bool, Float
-from dsr_jax.body.inert_pickle import as_array, read_pickle
 from dsr_jax.data.person_box import BOX_GROWTH
 from dsr_jax.data.readers.joint_orders import (
     LIMBS_12,
@@ -39,7 +37,8 @@ from dsr_jax.data.readers.joint_orders import (
 )
 from dsr_jax.data.readers.photographed import PhotographedPeople, photographed_people
 from dsr_jax.data.readers.screening import Leftovers, Screening
-from dsr_jax.data.readers.table import PeopleTable, concatenate_tables
+from dsr_jax.data.readers.table import PeopleTable, concatenate_tables, to_float32
+from dsr_jax.data.readers.threedpw_file import SequenceFile, read_sequence
 from dsr_jax.errors import UserError, nearest
 
 SPLITS = ("train", "validation", "test")
@@ -48,9 +47,10 @@ SPLITS = ("train", "validation", "test")
 TRAINING_LIMBS = 7
 # EFT's: an OpenPose joint above it counts as ground truth.
 _TRUSTED_CONFIDENCE = 0.3
-_BETAS = 10
-# Of a camera's rotation; the data set's are within 1e-6.
-_ROTATION_TOLERANCE = 1e-3
+# Beyond it a camera's matrix is no rotation that was rounded.
+_ROTATION_TOLERANCE = 1e-2
+# Radians.
+_LARGEST_ANGLE = 1e4
 
 _NECK = OPENPOSE_NAMES_18.index("neck")
 _BUT_NECK = [i for i in range(18) if i != _NECK]
@@ -95,7 +95,7 @@ def open_3dpw(
     screenings = []
     for path in paths:
         with leftovers.broken_file(path):
-            table = _read_sequence(path)
+            table = _table(read_sequence(path))
             screenings.append(_screen(table, path, leftovers, minimum_limbs))
     return photographed_people(root, screenings, labels, leftovers)
 
@@ -116,96 +116,36 @@ def _screen(
     return screening
 
 
-def _read_sequence(path: Path) -> PeopleTable:
-    """Everybody of a sequence file.
-
-    Raises:
-      UserError: not such a file, truncated, or with code in it.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = read_pickle(stream, str(path))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    # The file is untrusted, and a malformed record can fail in any way.
-    try:
-        return _table(content)
-    except Exception as error:
-        reason = " ".join(f"{error}".split())
-        if not isinstance(error, ValueError):
-            reason = f"a part is missing or spoilt ({type(error).__name__}: {reason})"
-        raise UserError(
-            f"{path}: not a sequence file of 3DPW: {reason}; fetch it again"
-        ) from error
-
-
-def _table(content: Any) -> PeopleTable:
-    sequence = content["sequence"]
-    if not isinstance(sequence, str):
-        raise ValueError("'sequence' is no name")
-    cameras = _shaped("cam_poses", content["cam_poses"], (None, 4, 4))
-    photos = len(cameras)
-    poses = _list("poses", content["poses"], None, (photos, 72))
-    people = len(poses)
-    if not people:
-        raise ValueError("'poses' is empty")
-    each = {
-        "poses2d": (photos, 3, 18),
-        "campose_valid": (photos,),
-        "betas": (None,),
-    }
-    own = {k: _list(k, content[k], people, shape) for k, shape in each.items()}
-    own["poses"] = poses
-    genders = list(content["genders"])
-    if len(genders) != people:
-        raise ValueError(f"'genders' has {len(genders)} entries, not {people}")
+def _table(sequence: SequenceFile) -> PeopleTable:
+    """Everybody of a sequence, person by person."""
     return concatenate_tables(
-        [
-            _person_table(
-                sequence,
-                number,
-                genders[number],
-                cameras,
-                {key: values[number] for key, values in own.items()},
-            )
-            for number in range(people)
-        ]
+        [_person_table(sequence, number) for number in range(len(sequence.people))]
     )
 
 
-def _person_table(
-    sequence: str,
-    number: int,
-    gender: Any,
-    cameras: Float[np.ndarray, "N 4 4"],
-    own: dict[str, np.ndarray],
-) -> PeopleTable:
+def _person_table(sequence: SequenceFile, number: int) -> PeopleTable:
     """One person in all photos of a sequence."""
-    if not isinstance(gender, str):
-        raise ValueError("'genders' holds no letters")
-    if len(own["betas"]) < _BETAS:
-        raise ValueError(f"'betas' has {len(own['betas'])} numbers, not {_BETAS}")
-    photos = len(cameras)
-    names = [f"imageFiles/{sequence}/image_{i:05d}.jpg" for i in range(photos)]
-    valid = own["campose_valid"] > 0
-    pose, turned = camera_pose(own["poses"], cameras[:, :3, :3])
-    center, side = joints_box(own["poses2d"])
+    own, name, photos = sequence.people[number], sequence.name, len(sequence.cameras)
+    names = [f"imageFiles/{name}/image_{photo:05d}.jpg" for photo in range(photos)]
+    pose, turned = camera_pose(own.pose, sequence.cameras[:, :3, :3])
+    with np.errstate(all="ignore"):
+        center, side = joints_box(own.poses2d)
     return PeopleTable(
         image_name=np.array(names),
         number=np.full(photos, number),
         box_center_px=center,
         box_side_px=side,
-        keypoints_px=_keypoints(own["poses2d"]),
+        keypoints_px=_keypoints(own.poses2d),
         keypoint_rows=_KEYPOINT_ROWS,
-        pose=pose.reshape(photos, 24, 3).astype(np.float32),
-        betas=np.tile(own["betas"][:_BETAS].astype(np.float32), (photos, 1)),
+        pose=to_float32(pose).reshape(photos, 24, 3),
+        betas=np.tile(to_float32(own.betas), (photos, 1)),
         has_body=turned,
-        gender=np.full(photos, gender),
+        gender=np.full(photos, own.gender),
         # The file does not say who: a number in the sequence, as in EFT's files.
-        subject=np.full(photos, f"{sequence}_{number}"),
-        sequence=np.full(photos, sequence),
+        subject=np.full(photos, f"{name}_{number}"),
+        sequence=np.full(photos, name),
         frame=np.arange(photos),
-        valid=valid,
+        valid=own.camera_valid > 0,
     )
 
 
@@ -217,13 +157,16 @@ def camera_pose(
     Returns:
       The poses, zeros where the camera is no rotation, and where it is one.
     """
+    # Whatever a file that was not checked holds: what is not finite is found later.
     with np.errstate(all="ignore"):
         square = np.einsum("nij,nkj->nik", cameras, cameras)
         off = np.abs(square - np.eye(3)).max((1, 2))
         rotations = (off < _ROTATION_TOLERANCE) & (np.linalg.det(cameras) > 0)
     turned = np.where(rotations[:, None], pose, 0.0)
-    # A pose that is not finite stays so, to be found later.
-    good = rotations & np.isfinite(pose).all(1)
+    # No pose, but damage, which SciPy fails on; NaN is found to be broken later.
+    sound = (np.abs(pose) < _LARGEST_ANGLE).all(1)
+    turned[rotations & ~sound] = np.nan
+    good = rotations & sound
     if good.any():
         world = Rotation.from_rotvec(pose[good, :3])
         turned[good, :3] = (Rotation.from_matrix(cameras[good]) * world).as_rotvec()
@@ -243,40 +186,8 @@ def joints_box(
 
 
 def _keypoints(poses2d: Float[np.ndarray, "N 3 18"]) -> Float[np.ndarray, "N 35 3"]:
-    detected = poses2d.transpose(0, 2, 1).astype(np.float32)
+    detected = to_float32(poses2d.transpose(0, 2, 1))
     detected[..., 2] = np.clip(detected[..., 2], 0, 1)
     truth = detected[:, _BUT_NECK].copy()
     truth[..., 2] = truth[..., 2] > _TRUSTED_CONFIDENCE
     return np.concatenate([detected, truth], 1)
-
-
-def _list(
-    key: str, value: Any, count: int | None, shape: tuple[int | None, ...]
-) -> list[np.ndarray]:
-    """One array a person, whether they lie in a list or in one array.
-
-    `count` is how many there must be; None for any number.
-    """
-    values = value if isinstance(value, list | tuple) else list(_array(key, value))
-    if count not in (None, len(values)):
-        raise ValueError(f"'{key}' has {len(values)} entries, not {count}")
-    return [_shaped(key, item, shape) for item in values]
-
-
-def _shaped(key: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
-    """The array in double precision; None in `shape` is any number."""
-    array = _array(key, value)
-    fits = array.ndim == len(shape) and all(
-        want in (None, size) for want, size in zip(shape, array.shape, strict=True)
-    )
-    if not fits:
-        wanted = str(tuple("any" if n is None else n for n in shape))
-        raise ValueError(f"'{key}' has the shape {array.shape}, not {wanted}")
-    return array
-
-
-def _array(key: str, value: Any) -> np.ndarray:
-    try:
-        return as_array(value).astype(np.float64)
-    except ValueError as error:
-        raise ValueError(f"'{key}' {error}") from error

@@ -169,7 +169,10 @@ FILE_MISTAKES = {
         r"'poses' has the shape \(3, 71",
     ),
     "count": (_set("betas", lambda b: b * 2), "'betas' has 2 entries, not 1"),
-    "short betas": (_set("betas", lambda b: [b[0][:9]]), "'betas' has 9 numbers"),
+    "short betas": (
+        _set("betas", lambda b: [b[0][:9]]),
+        "'betas' has fewer than 10 numbers",
+    ),
     "no people": (_set("poses", lambda p: []), "'poses' is empty"),
     "frames": (_set("cam_poses", lambda c: c[:2]), r"'poses' has the shape \(3, 72\)"),
     "text": (_set("poses", lambda p: ["pose"]), "'poses' holds a str"),
@@ -202,7 +205,16 @@ def _reflected(content):
     content["cam_poses"][1, :3, 0] *= -1
 
 
+def _huge(key):
+    def change(content):
+        content[key][0][1] = 1e300
+
+    return change
+
+
 ROW_MISTAKES = {
+    "huge pose": (_huge("poses"), "its 'pose' is not finite"),
+    "huge keypoints": (_huge("poses2d"), "its 'keypoints_px' is not finite"),
     "NaN pose": (_nan("poses"), "its 'pose' is not finite"),
     "NaN keypoint": (
         lambda c: (
@@ -283,7 +295,7 @@ def test_truncated_files_are_named(tmp_path, generator, kept):
 def test_random_damage_never_ends_in_a_traceback(tmp_path, generator):
     path = _write(tmp_path, lambda c: None, generator)
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    for _ in range(60):
+    for _ in range(100):
         damaged = data.copy()
         where = generator.integers(0, len(data), 8)
         damaged[where] = generator.integers(0, 256, 8)

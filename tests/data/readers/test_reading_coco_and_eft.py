@@ -114,6 +114,7 @@ COCO_MISTAKES = {
     "keypoints short": ({"keypoints": [1, 2, 3]}, "'keypoints' has 3 numbers, not 51"),
     "keypoints text": ({"keypoints": ["a"] * 51}, "'keypoints' holds no numbers"),
     "keypoints null": ({"keypoints": None}, "'keypoints' (holds no numbers|has 1 num)"),
+    "keypoints huge": ({"keypoints": [1e300] * 51}, "'keypoints_px' is not finite"),
     "box": ({"bbox": [1, 2, 3]}, "'bbox' has 3 numbers, not 4"),
     "box NaN": ({"bbox": [1, 2, float("nan"), 4]}, "'bbox' is not finite"),
     "box empty": ({"bbox": [1, 2, 0, 0]}, "its box has no size"),
