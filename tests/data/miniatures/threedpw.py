@@ -78,7 +78,7 @@ def sequence_content(sequence, rng):
 def _poses2d(frames, rng):
     """(N, 3, 18): rows of u, v and confidence in OpenPose's order for COCO."""
     height, width = PHOTO_SIZE
-    poses2d = rng.uniform(0.4, 1, (frames, 3, 18))
+    poses2d = rng.uniform(0.05, 1, (frames, 3, 18))
     poses2d[:, 0] = rng.uniform(0, width - 1, (frames, 18))
     poses2d[:, 1] = rng.uniform(0, height - 1, (frames, 18))
     # Joints that were not detected are zeros, confidence included.

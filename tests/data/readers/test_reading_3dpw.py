@@ -240,6 +240,17 @@ def test_wrong_rows_stop_or_are_counted(tmp_path, generator, case):
     assert all(np.isfinite(source.person(i).pose).all() for i in range(4))
 
 
+def test_broken_keypoints_are_nobodys_neighbour(tmp_path, generator):
+    sequence = Sequence(people=2)
+    content = write_3dpw(tmp_path, [sequence], generator)[NAME]
+    content["poses2d"][1][2, :, 5] = np.nan, 3, 0.9
+    path = tmp_path / f"sequenceFiles/test/{NAME}.pkl"
+    path.write_bytes(python2_pickle(content))
+    source = open_people("3dpw", tmp_path, "test", broken="skip")
+    assert len(source) == 7
+    assert [len(source.others(frame)) for frame in range(4)] == [1, 1, 0, 1]
+
+
 def test_infinite_betas_and_an_unknown_gender_break_the_whole_person(
     tmp_path, generator
 ):
