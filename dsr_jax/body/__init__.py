@@ -1,6 +1,11 @@
 """Body models with SMPL's interface: the free body, SMPL files, posing, joint sets."""
 
-from dsr_jax.body.keypoints import KEYPOINT_FLIP_49, KEYPOINT_NAMES_49, body_joints
+from dsr_jax.body.keypoints import (
+    KEYPOINT_FLIP_49,
+    KEYPOINT_NAMES_49,
+    body_joints,
+    joint_set_of,
+)
 from dsr_jax.body.loading import load_body
 from dsr_jax.body.model import BodyMesh, BodyModel, BodyParams, JointSet
 from dsr_jax.body.posing import pose_body
@@ -23,6 +28,7 @@ __all__ = [
     "BodyParams",
     "JointSet",
     "body_joints",
+    "joint_set_of",
     "load_body",
     "mean_pose",
     "mirror_pose",

@@ -80,12 +80,21 @@ def body_joints(
     Raises:
       UserError: an unknown joint set, or one whose regressor file was not given.
     """
-    if joint_set not in model.joint_sets:
-        raise UserError(_absent(model, joint_set))
-    chosen = model.joint_sets[joint_set]
+    chosen = joint_set_of(model, joint_set)
     return geometry_einsum(
         "ji,...ic->...jc", chosen.from_joints, mesh.joints
     ) + geometry_einsum("jv,...vc->...jc", chosen.from_vertices, mesh.vertices)
+
+
+def joint_set_of(model: BodyModel, name: str) -> JointSet:
+    """One of the body's joint sets.
+
+    Raises:
+      UserError: an unknown joint set, or one whose regressor file was not given.
+    """
+    if name not in model.joint_sets:
+        raise UserError(_absent(model, name))
+    return model.joint_sets[name]
 
 
 def _absent(model: BodyModel, joint_set: str) -> str:

@@ -2,25 +2,23 @@
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
-
-from dsr_jax.arrays import Array, ArrayLike, Float
-from dsr_jax.numerics import geometry_einsum, safe_divide
+from dsr_jax.arrays import ArrayLike, Float
+from dsr_jax.evaluation.library import einsum_of, one_library
 
 
 def center_on(
     points: Float[ArrayLike, "*batch N 3"], root: int | Sequence[int]
-) -> Float[Array, "*batch N 3"]:
+) -> Float[ArrayLike, "*batch N 3"]:
     """Moves the point `root`, or the mean of several, to the origin."""
-    points = jnp.asarray(points)
-    chosen = jnp.asarray([root] if isinstance(root, int) else list(root))
-    middle = jnp.mean(points[..., chosen, :], axis=-2, keepdims=True)
+    xp, (points,) = one_library(points)
+    chosen = xp.asarray([root] if isinstance(root, int) else list(root))
+    middle = xp.mean(points[..., chosen, :], axis=-2, keepdims=True)
     return points - middle
 
 
 def similarity_align(
     points: Float[ArrayLike, "*batch N 3"], target: Float[ArrayLike, "*batch N 3"]
-) -> Float[Array, "*batch N 3"]:
+) -> Float[ArrayLike, "*batch N 3"]:
     """The rotated, scaled and moved points that are nearest to the target.
 
     Procrustes analysis (Schönemann 1966, Umeyama 1991): minimises Σ |s R p + t − q|²
@@ -29,23 +27,27 @@ def similarity_align(
     for collinear points any of the equally good rotations is taken. Not meant to be
     differentiated: the singular vectors of symmetric sets are not unique.
 
+    NumPy arrays are aligned in float64, JAX arrays in their own precision.
+
     Raises:
       ValueError: the shapes differ.
     """
     if points.shape != target.shape or points.shape[-1] != 3:
         raise ValueError(f"points {points.shape} and target {target.shape} differ")
-    points, target = jnp.asarray(points), jnp.asarray(target)
-    points_middle = jnp.mean(points, axis=-2, keepdims=True)
-    target_middle = jnp.mean(target, axis=-2, keepdims=True)
+    xp, (points, target) = one_library(points, target)
+    einsum = einsum_of(xp)
+    points_middle = xp.mean(points, axis=-2, keepdims=True)
+    target_middle = xp.mean(target, axis=-2, keepdims=True)
     p, q = points - points_middle, target - target_middle
-    covariance = geometry_einsum("...na,...nb->...ab", q, p)
-    left, singular, right = jnp.linalg.svd(covariance)
+    left, singular, right = xp.linalg.svd(einsum("...na,...nb->...ab", q, p))
     # A reflection would fit better: give up the direction that matters least.
-    mirrored = jnp.linalg.det(left) * jnp.linalg.det(right) < 0
-    last = jnp.where(mirrored, -1.0, 1.0).astype(points.dtype)
-    signs = jnp.stack([jnp.ones_like(last), jnp.ones_like(last), last], axis=-1)
-    rotation = geometry_einsum("...ak,...k,...kb->...ab", left, signs, right)
-    spread = jnp.sum(jnp.square(p), axis=(-2, -1))
-    scale = safe_divide(jnp.sum(singular * signs, axis=-1), spread)
-    turned = geometry_einsum("...ab,...nb->...na", rotation, p)
+    mirrored = xp.linalg.det(left) * xp.linalg.det(right) < 0
+    last = xp.where(mirrored, -1.0, 1.0).astype(points.dtype)
+    signs = xp.stack([xp.ones_like(last), xp.ones_like(last), last], axis=-1)
+    rotation = einsum("...ak,...k,...kb->...ab", left, signs, right)
+    spread = xp.sum(xp.square(p), axis=(-2, -1))
+    somewhere = spread > 0
+    scale = xp.sum(singular * signs, axis=-1) / xp.where(somewhere, spread, 1)
+    scale = xp.where(somewhere, scale, 0)
+    turned = einsum("...ab,...nb->...na", rotation, p)
     return scale[..., None, None] * turned + target_middle

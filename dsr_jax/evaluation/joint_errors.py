@@ -1,12 +1,13 @@
-"""Distances between predicted and true points: metres in, millimetres out."""
+"""Distances between predicted and true points: metres in, millimetres out.
+
+NumPy arrays are measured on the host in float64, JAX arrays in their own precision.
+"""
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
-
-from dsr_jax.arrays import Array, ArrayLike, Float
+from dsr_jax.arrays import ArrayLike, Float
 from dsr_jax.evaluation.alignment import center_on, similarity_align
-from dsr_jax.numerics import safe_norm
+from dsr_jax.evaluation.library import lengths, one_library
 
 MILLIMETRES = 1000.0
 
@@ -17,7 +18,7 @@ def point_errors(
     predicted: Float[ArrayLike, "*batch N 3"],
     target: Float[ArrayLike, "*batch N 3"],
     root: Root = None,
-) -> Float[Array, "*batch N"]:
+) -> Float[ArrayLike, "*batch N"]:
     """Distance of each point, mm.
 
     Args:
@@ -33,25 +34,27 @@ def point_errors(
         raise ValueError(
             f"predicted {predicted.shape} and target {target.shape} differ"
         )
-    predicted, target = jnp.asarray(predicted), jnp.asarray(target)
+    xp, (predicted, target) = one_library(predicted, target)
     if root is not None:
         predicted, target = center_on(predicted, root), center_on(target, root)
-    return MILLIMETRES * safe_norm(predicted - target)
+    return MILLIMETRES * lengths(xp, predicted - target)
 
 
 def mpjpe(
     predicted: Float[ArrayLike, "*batch J 3"],
     target: Float[ArrayLike, "*batch J 3"],
     root: Root = None,
-) -> Float[Array, "*batch"]:
+) -> Float[ArrayLike, "*batch"]:
     """Mean per-joint position error of each example, mm; see `point_errors`."""
-    return jnp.mean(point_errors(predicted, target, root), axis=-1)
+    xp, (errors,) = one_library(point_errors(predicted, target, root))
+    return xp.asarray(errors.mean(axis=-1))
 
 
 def pa_mpjpe(
     predicted: Float[ArrayLike, "*batch J 3"], target: Float[ArrayLike, "*batch J 3"]
-) -> Float[Array, "*batch"]:
+) -> Float[ArrayLike, "*batch"]:
     """The same after `similarity_align` of each example by itself, mm."""
+    _, (predicted, target) = one_library(predicted, target)
     return mpjpe(similarity_align(predicted, target), target)
 
 
@@ -60,7 +63,7 @@ def per_vertex_error(
     target: Float[ArrayLike, "*batch V 3"],
     predicted_root: Float[ArrayLike, "*batch 3"] | None = None,
     target_root: Float[ArrayLike, "*batch 3"] | None = None,
-) -> Float[Array, "*batch"]:
+) -> Float[ArrayLike, "*batch"]:
     """Mean distance of corresponding vertices of each example, mm.
 
     Args:
@@ -76,6 +79,7 @@ def per_vertex_error(
     if (predicted_root is None) != (target_root is None):
         raise ValueError("give both roots or neither")
     if predicted_root is not None and target_root is not None:
-        predicted = predicted - predicted_root[..., None, :]
-        target = target - target_root[..., None, :]
+        _, arrays = one_library(predicted, target, predicted_root, target_root)
+        predicted = arrays[0] - arrays[2][..., None, :]
+        target = arrays[1] - arrays[3][..., None, :]
     return mpjpe(predicted, target)

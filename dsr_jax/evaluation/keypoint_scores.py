@@ -1,15 +1,29 @@
-"""Shares of joints within a distance: metres in, percent out."""
+"""Shares of joints within a distance: metres in, percent out.
+
+The field pools: the mean over all joints of all images, which is the mean of these
+per-example values, because every example has the same joints.
+"""
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
-
-from dsr_jax.arrays import Array, ArrayLike, Float
+from dsr_jax.arrays import ArrayLike, Float
 from dsr_jax.evaluation.joint_errors import Root, point_errors
+from dsr_jax.evaluation.library import one_library
 
 # MPI-INF-3DHP's threshold and range (Mehta et al. 2017).
 PCK_THRESHOLD_MM = 150.0
 AUC_THRESHOLDS_MM = tuple(range(0, 151, 5))
+
+
+def share_within(
+    errors_mm: Float[ArrayLike, "*batch J"], thresholds_mm: Sequence[float]
+) -> Float[ArrayLike, "*batch"]:
+    """Percentage of joints at most as far off as a threshold, mean over thresholds."""
+    xp, (errors,) = one_library(errors_mm)
+    limits = xp.asarray(thresholds_mm, errors.dtype)
+    limits = limits.reshape((1,) * errors.ndim + (-1,))
+    within = (errors[..., None] <= limits).astype(errors.dtype)
+    return xp.asarray(100 * within.mean(axis=(-2, -1)))
 
 
 def pck(
@@ -17,10 +31,9 @@ def pck(
     target: Float[ArrayLike, "*batch J 3"],
     threshold_mm: float = PCK_THRESHOLD_MM,
     root: Root = None,
-) -> Float[Array, "*batch"]:
+) -> Float[ArrayLike, "*batch"]:
     """Percentage of joints within the threshold, of each example."""
-    errors = point_errors(predicted, target, root)
-    return 100 * jnp.mean((errors <= threshold_mm).astype(errors.dtype), axis=-1)
+    return share_within(point_errors(predicted, target, root), (threshold_mm,))
 
 
 def auc(
@@ -28,9 +41,6 @@ def auc(
     target: Float[ArrayLike, "*batch J 3"],
     thresholds_mm: Sequence[float] = AUC_THRESHOLDS_MM,
     root: Root = None,
-) -> Float[Array, "*batch"]:
+) -> Float[ArrayLike, "*batch"]:
     """Mean of the PCK over the thresholds, in percent, of each example."""
-    errors = point_errors(predicted, target, root)
-    limits = jnp.asarray(thresholds_mm, errors.dtype)
-    limits = limits.reshape((1,) * errors.ndim + (-1,))
-    return 100 * jnp.mean((errors[..., None] <= limits).astype(errors.dtype), (-2, -1))
+    return share_within(point_errors(predicted, target, root), thresholds_mm)
