@@ -126,7 +126,7 @@ def run(stop: StopRequest) -> None:
     people = first_people(validation.dataset, training.pictures)
     hooks = Hooks(
         evaluate=lambda state: validation.measure(
-            lambda images: bodies(state, images), scene.body
+            lambda images: bodies(state, images)
         ).summary(),
         draw=build_panel(network, scene, people, settings.pipeline),
         save_picture=lambda step, picture: write_image(
@@ -157,9 +157,11 @@ def run(stop: StopRequest) -> None:
 
     regressor, *_ = load_regressor(workdir, "best")
     test = open_evaluation_set(settings, scene.body, mesh, "test", check=stop.check)
-    result = test.measure(regressor_predictor(regressor), scene.body)
     mean_body = mean_body_predictor(configured_mean(settings))
-    baseline = test.measure(mean_body, scene.body)
+    results = test.measure_all(
+        {"model": regressor_predictor(regressor), "mean body": mean_body}
+    )
+    result, baseline = results["model"], results["mean body"]
     write_evaluation(workdir / f"evaluation_{test.name}.json", result, baseline)
     print(format_evaluation(result, baseline))
     print()

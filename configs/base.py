@@ -72,6 +72,8 @@ def base_config() -> ConfigDict:
         "name": "free",
         "extra_regressor": "",
         "h36m_regressor": "",
+        "male": "",
+        "female": "",
         "mean_parameters": "",
     }
     config.semantics = {

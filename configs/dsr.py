@@ -9,8 +9,7 @@ trained here: none of its data can be distributed.
 Put your files where `FILES` says, or change it: SPIN's npz of each data set, its
 images, and its label maps (one PNG an image, of Graphonomy's universal model or another
 parser with CIHP's labels), SMPL with SPIN's regressors and mean parameters, and the
-released prior. 3DPW is measured here with the neutral body, not the gendered ones of
-the published protocol.
+released prior. 3DPW is measured with the gendered bodies of its annotation.
 """
 
 from ml_collections import ConfigDict
@@ -24,7 +23,7 @@ FILES = (
     ("mpi-inf", "data/mpi_inf_train.npz", "data/mpi_inf", "data/mpi_inf_labels", 0.2),
 )
 # (name, annotations, images, protocol)
-VALIDATION = (("3dpw", "data/3dpw_test.npz", "data/3dpw", "folder"),)
+VALIDATION = (("3dpw", "data/3dpw_test.npz", "data/3dpw", "3dpw"),)
 
 
 def get_config() -> ConfigDict:
@@ -39,6 +38,8 @@ def get_config() -> ConfigDict:
     config.body.name = "data/SMPL_NEUTRAL.pkl"
     config.body.extra_regressor = "data/J_regressor_extra.npy"
     config.body.h36m_regressor = "data/J_regressor_h36m.npy"
+    config.body.male = "data/SMPL_MALE.pkl"
+    config.body.female = "data/SMPL_FEMALE.pkl"
     config.body.mean_parameters = "data/smpl_mean_params.npz"
     config.semantics.prior = "data/semantic_prior.npy"
     return config

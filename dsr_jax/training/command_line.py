@@ -121,6 +121,16 @@ def default_config(path: Path) -> None:
         sys.argv.insert(1, f"--config={path}")
 
 
+def join_values(name: str, count: int) -> None:
+    """Lets `--name A B` mean `--name=A,B`, the form that absl has for lists."""
+    for start, argument in enumerate(sys.argv):
+        values = sys.argv[start + 1 : start + 1 + count]
+        alone = not any(value.startswith("-") for value in values)
+        if argument in (f"--{name}", f"-{name}") and len(values) == count and alone:
+            sys.argv[start : start + 1 + count] = [f"--{name}={','.join(values)}"]
+            return
+
+
 def require(**values: object) -> None:
     """Refuses a flag that was left out.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
+from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Array, Key
 from dsr_jax.body import BodyModel
@@ -18,6 +19,7 @@ from dsr_jax.data import (
     CropDataset,
     FolderDataset,
     FolderSettings,
+    Person,
     draw_augmentation,
     flip_example,
     scale_channels,
@@ -46,6 +48,23 @@ class PeopleDataset:
 
     def __len__(self) -> int:
         return len(self._people.image)
+
+    def person(self, index: int) -> Person:
+        """Who is in example `index`; they have no photo, and their box is the crop."""
+        people, side = self._people, self._people.image.shape[1]
+        name, has_body = f"person {index}", bool(people.has_body[index])
+        pose = people.pose[index] if has_body else np.tile(np.eye(3), (24, 1, 1))
+        turns = Rotation.from_matrix(np.asarray(pose, np.float64))
+        return Person(
+            name=name,
+            image_name=name,
+            box_center_px=np.full(2, (side - 1) / 2, np.float32),
+            box_side_px=side,
+            joints=np.asarray(people.joints[index]),
+            pose=turns.as_rotvec().astype(np.float32),
+            betas=np.asarray(people.betas[index]),
+            has_body=has_body,
+        )
 
     def example(
         self, index: int, generator: np.random.Generator | None = None

@@ -12,6 +12,8 @@ from ml_collections import ConfigDict
 
 from dsr_jax.body import BodyModel, load_body
 from dsr_jax.errors import UserError
+from dsr_jax.evaluation import Bodies, Protocol
+from dsr_jax.evaluation.protocol import ANNOTATION
 from dsr_jax.pipeline import Scene
 from dsr_jax.regressor import (
     MeanParameters,
@@ -37,6 +39,23 @@ def load_configured_body(settings: BodySettings) -> BodyModel:
         extra_regressor=settings.extra_regressor or None,
         h36m_regressor=settings.h36m_regressor or None,
     )
+
+
+def load_evaluation_bodies(
+    settings: BodySettings, neutral: BodyModel, protocol: Protocol
+) -> Bodies:
+    """The body of the predictions, and those of gendered truth if it is asked for.
+
+    Raises:
+      UserError: a file is missing or damaged.
+    """
+    if protocol.gender != ANNOTATION:
+        return Bodies(neutral)
+    male, female = (
+        load_configured_body(dataclasses.replace(settings, name=name)) if name else None
+        for name in (settings.male, settings.female)
+    )
+    return Bodies(neutral, male, female)
 
 
 def load_scene(settings: RunSettings) -> Scene:

@@ -23,6 +23,8 @@ STEPS_KEY = "training.steps"
 # What one changes to save a run that has blown up; the state's form stays the same.
 CHANGEABLE_KEYS = ("optimizer.learning_rate", "optimizer.clip_norm")
 NETWORK_SECTIONS = ("regressor", "body")
+# Of those sections, what plays a part in evaluation alone.
+EVALUATION_KEYS = ("male", "female")
 
 
 def open_run_folder(workdir: str, config: ConfigDict) -> Path:
@@ -90,6 +92,8 @@ def check_same_network(folder: Path, given: ConfigDict, trained: ConfigDict) -> 
     for section in NETWORK_SECTIONS:
         keys = differing_keys(*(dict(c.get(section, {})) for c in (trained, given)))
         for key, old, new in keys:
+            if section == "body" and key in EVALUATION_KEYS:
+                continue
             raise UserError(
                 f"{folder / CONFIG_FILE}: config key '{section}.{key}' is {old!r} in "
                 f"this training and {new!r} in --config; give the training's config"

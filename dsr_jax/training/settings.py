@@ -9,6 +9,7 @@ from dsr_jax.data import AugmentationSettings, LabelFileSettings
 from dsr_jax.data.label_files import BROKEN
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.errors import UserError, nearest
+from dsr_jax.evaluation import PROTOCOLS
 from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import TEXTURES, PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
@@ -19,8 +20,7 @@ from dsr_jax.training.optimizer import OptimizerSettings
 
 SYNTHETIC, FOLDER = "synthetic", "folder"
 SOURCES = (SYNTHETIC, FOLDER)
-# Those whose truth is in a file of SPIN's layout and needs no other body.
-FILE_PROTOCOLS = ("folder", "h36m-p1", "h36m-p2", "mpi-inf-3dhp")
+FILE_PROTOCOLS = tuple(name for name in PROTOCOLS if name != SYNTHETIC)
 
 Settings = TypeVar("Settings")
 
@@ -35,6 +35,11 @@ class BodySettings:
     """SMPL only: the 9 × 6890 regressor of the extra joints of the 49."""
     h36m_regressor: str
     """SMPL only: the 17 × 6890 regressor of Human3.6M's joints."""
+    male: str
+    """For evaluation: the body of true bodies annotated as male, in the form of `name`;
+    "" where no protocol needs it."""
+    female: str
+    """The same of those annotated as female."""
     mean_parameters: str
     """Where the regressor's iterations start: `smpl_mean_params.npz`, or "" for
     `default_mean_parameters`."""

@@ -1,57 +1,63 @@
 """What a run is measured on: a synthetic split, or a data set in files."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from dsr_jax.arrays import Array
+from dsr_jax.arrays import Array, ArrayLike
 from dsr_jax.body import BodyModel, BodyParams
-from dsr_jax.data import Batch, FolderDataset, FolderSettings, ordered_batches
-from dsr_jax.data.loader import Dataset
+from dsr_jax.data import FolderDataset, FolderSettings
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.evaluation import (
+    AnnotatedDataset,
+    Bodies,
     Evaluation,
     Protocol,
-    evaluate,
+    evaluate_all,
     predict_mean_body,
     protocol_by_name,
 )
 from dsr_jax.pipeline import predict
-from dsr_jax.regressor import MeanParameters, Regressor
+from dsr_jax.regressor import MeanParameters, Prediction
 from dsr_jax.rotations import rotation_6d_to_matrix
 from dsr_jax.training.data_source import PeopleDataset, make_people
+from dsr_jax.training.loading import load_evaluation_bodies
 from dsr_jax.training.settings import FOLDER, SYNTHETIC, RunSettings
 from dsr_jax.training.state import Network, TrainState
+
+Predictor = Callable[[Array], BodyParams]
+Look = Callable[[Array], Prediction]
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSet:
-    """Examples with a true body, and what is measured on them."""
+    """Annotated people, and what is measured on them."""
 
     name: str
-    dataset: Dataset
+    dataset: AnnotatedDataset
     protocol: Protocol
+    bodies: Bodies
     batch_size: int
+    workers: int = 8
 
-    def measure(
-        self, predictor: Callable[[Array], BodyParams], body: BodyModel
-    ) -> Evaluation:
+    def measure(self, predictor: Predictor) -> Evaluation:
         """Errors of a predictor, images (B, H, W, 3) uint8 → bodies."""
-        return evaluate(predictor, body, self._batches(), self.protocol)
+        return self.measure_all({"": predictor})[""]
 
-    def _batches(self) -> Iterator[Batch]:
-        for batch, counts in ordered_batches(self.dataset, self.batch_size):
-            # What fills the last batch up has no truth: neither body nor joints.
-            joints = np.array(batch.joints)
-            joints[..., 3] *= counts[:, None]
-            yield dataclasses.replace(
-                batch, has_body=batch.has_body * counts, joints=joints
-            )
+    def measure_all(self, predictors: Mapping[str, Predictor]) -> dict[str, Evaluation]:
+        """Errors of several predictors by name; every photo is read once."""
+        return evaluate_all(
+            predictors,
+            self.bodies,
+            self.dataset,
+            self.protocol,
+            self.batch_size,
+            self.workers,
+        )
 
 
 def open_evaluation_set(
@@ -66,7 +72,7 @@ def open_evaluation_set(
 
     Args:
       settings: of the run.
-      body: dressed if the people are synthetic.
+      body: of the predictions; dressed if the people are synthetic.
       mesh: devices that make synthetic people.
       split: "validation" or "test" of the synthetic people; files have one.
       name: "synthetic" or one of `evaluation.datasets`; `evaluation.dataset` by
@@ -89,10 +95,12 @@ def open_evaluation_set(
             check,
         )
         protocol = dataclasses.replace(protocol_by_name("synthetic"), split=split)
-        dataset: Dataset = PeopleDataset(people)
+        dataset: AnnotatedDataset = PeopleDataset(people)
     else:
         dataset, protocol = _open_files(settings, name)
-    return EvaluationSet(name, dataset, protocol, chosen.batch_size)
+    bodies = load_evaluation_bodies(settings.body, body, protocol)
+    workers = settings.data.workers
+    return EvaluationSet(name, dataset, protocol, bodies, chosen.batch_size, workers)
 
 
 def check_evaluation_name(settings: RunSettings, name: str) -> None:
@@ -120,24 +128,34 @@ def state_predictor(network: Network) -> Callable[[TrainState, Array], BodyParam
     return bodies
 
 
-def regressor_predictor(regressor: Regressor) -> Callable[[Array], BodyParams]:
-    """Compiles `images → bodies` for a trained regressor."""
+def compiled_regressor(regressor: Callable[[Array], Prediction]) -> Look:
+    """Compiles `images → predictions` for a trained regressor."""
     definition, weights = nnx.split(regressor)
 
     @jax.jit
-    def bodies(weights: nnx.State, images: Array) -> BodyParams:
-        prediction = predict(nnx.merge(definition, weights), images)
+    def look(weights: nnx.State, images: Array) -> Prediction:
+        return predict(nnx.merge(definition, weights), images)
+
+    return lambda images: look(weights, images)
+
+
+def regressor_predictor(regressor: Callable[[Array], Prediction]) -> Predictor:
+    """Compiles `images → bodies` for a trained regressor."""
+    look = compiled_regressor(regressor)
+
+    def bodies(images: ArrayLike) -> BodyParams:
+        prediction = look(jnp.asarray(images))
         return BodyParams(pose=prediction.pose, betas=prediction.betas)
 
-    return lambda images: bodies(weights, jnp.asarray(images))
+    return bodies
 
 
-def mean_body_predictor(mean: MeanParameters) -> Callable[[Array], BodyParams]:
+def mean_body_predictor(mean: MeanParameters) -> Predictor:
     """The baseline that ignores the image: where the regressor's iterations start."""
     return predict_mean_body(rotation_6d_to_matrix(mean.rotation_6d), mean.betas)
 
 
-def _open_files(settings: RunSettings, name: str) -> tuple[Dataset, Protocol]:
+def _open_files(settings: RunSettings, name: str) -> tuple[AnnotatedDataset, Protocol]:
     check_evaluation_name(settings, name)
     by_name = {entry[0]: entry for entry in settings.evaluation.datasets}
     _, annotations, images, protocol = by_name[name]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs.base import base_config
-from dsr_jax.evaluation import protocol_by_name
+from dsr_jax.evaluation import Bodies, protocol_by_name
 from dsr_jax.training.data_source import PeopleDataset, make_people, training_stream
 from dsr_jax.training.devices import device_mesh, replicated
 from dsr_jax.training.loading import load_scene, regressor_builder
@@ -55,11 +55,10 @@ def test_eight_images_are_learnt_by_heart():
         if len(history) == STEPS:
             break
     people = make_people(scene.body, settings.synthetic, 0, "train", 8, mesh)
-    learnt = EvaluationSet(
-        "train", PeopleDataset(people), protocol_by_name("synthetic"), 8
-    )
+    protocol, truth = protocol_by_name("synthetic"), Bodies(scene.body)
+    learnt = EvaluationSet("train", PeopleDataset(people), protocol, truth, 8)
     bodies = state_predictor(network)
-    result = learnt.measure(lambda images: bodies(state, images), scene.body)
+    result = learnt.measure(lambda images: bodies(state, images))
     assert result.count == 8
     assert result.pa_mpjpe < 25
     first, last = history[STEPS // 2], history[-1]

@@ -45,7 +45,7 @@ def settings(tmp_path_factory):
 def test_everyone_with_a_truth_counts_once(settings, name):
     chosen = open_evaluation_set(settings, BODY, device_mesh(), "test", name)
     mean_body = mean_body_predictor(default_mean_parameters())
-    result = chosen.measure(mean_body, BODY)
+    result = chosen.measure(mean_body)
     # One of the four people lacks the body, another one the joints.
     assert result.count == PEOPLE - 1
     assert np.isfinite(result.score)
@@ -53,6 +53,30 @@ def test_everyone_with_a_truth_counts_once(settings, name):
     assert result.protocol.dataset == (
         "bodies" if name == "bodies" else "Human3.6M protocol 1"
     )
+
+
+def gendered(settings, **bodies):
+    datasets = tuple((*entry[:3], "3dpw") for entry in settings.evaluation.datasets)
+    return dataclasses.replace(
+        settings,
+        evaluation=dataclasses.replace(settings.evaluation, datasets=datasets),
+        body=dataclasses.replace(settings.body, **bodies),
+    )
+
+
+def test_bodies_of_a_gender_are_loaded_where_the_protocol_asks(settings):
+    both = gendered(settings, name="free-lite", male="free-lite", female="free-lite")
+    chosen = open_evaluation_set(both, BODY, device_mesh(), "test", "bodies")
+    assert chosen.protocol.name == "3dpw"
+    assert chosen.bodies.male.name == chosen.bodies.female.name == "free-lite"
+    nobody = "no/such/SMPL_MALE.pkl"
+    with pytest.raises(UserError, match=nobody):
+        lost = gendered(settings, male=nobody)
+        open_evaluation_set(lost, BODY, device_mesh(), "test", "bodies")
+    # No protocol asks, so that the file may be missing.
+    plain = dataclasses.replace(settings, body=gendered(settings, male=nobody).body)
+    chosen = open_evaluation_set(plain, BODY, device_mesh(), "test", "bodies")
+    assert chosen.bodies.male is None
 
 
 def test_an_unknown_name_is_one_line(settings):
