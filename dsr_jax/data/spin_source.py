@@ -11,6 +11,7 @@ from dsr_jax.arrays import Float
 from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
 from dsr_jax.data.person import NEUTRAL, Person, Skipped
 from dsr_jax.data.photo_folder import PhotoFolder
+from dsr_jax.data.photo_names import recording_of
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz
 from dsr_jax.errors import UserError
 
@@ -42,6 +43,7 @@ class SpinSource(PhotoFolder):
         """Row `index` of the file."""
         rows = self._rows
         pose, shape, has_body = _body(rows, index)
+        recording = recording_of(self.image_names[index])
         return Person(
             name=self.person_name(index),
             image_name=self.image_names[index],
@@ -53,6 +55,10 @@ class SpinSource(PhotoFolder):
             betas=shape,
             has_body=has_body,
             gender=NEUTRAL if rows.gender is None else _gender(rows.gender[index]),
+            subject=recording.subject,
+            sequence=recording.sequence,
+            action=recording.action,
+            camera=recording.camera,
         )
 
     def others(self, index: int) -> Float[np.ndarray, "P 49 3"]:
