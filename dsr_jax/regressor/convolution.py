@@ -5,11 +5,14 @@ and symmetric, as in PyTorch: "SAME" would shift every strided layer by a pixel 
 it the meaning of converted weights.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from dsr_jax.arrays import Array, Float
+from dsr_jax.regressor.initialization import fill_normal
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
@@ -34,6 +37,17 @@ class Convolution(nnx.Module):
         kernel = self.kernel[...].astype(self.dtype)
         padding = (kernel.shape[0] - 1) // 2
         return convolve(x.astype(self.dtype), kernel, self.stride, padding)
+
+
+def initialize_convolutions(network: nnx.Module, rngs: nnx.Rngs) -> None:
+    """Normal kernels of variance 2 / fan out, torchvision's choice.
+
+    He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
+    """
+    modules = (module for _, module in nnx.iter_modules(network))
+    kernels = [m.kernel for m in modules if isinstance(m, Convolution)]
+    fan_outs = [math.prod(kernel.shape) // kernel.shape[-2] for kernel in kernels]
+    fill_normal(kernels, [math.sqrt(2 / fan) for fan in fan_outs], rngs.params())
 
 
 def convolve(

@@ -10,6 +10,7 @@ from flax import nnx
 from dsr_jax.arrays import Array, Float, UInt8
 from dsr_jax.errors import nearest
 from dsr_jax.regressor.head import IterativeHead
+from dsr_jax.regressor.hrnet import hrnet_w32, hrnet_w48
 from dsr_jax.regressor.mean import MeanParameters
 from dsr_jax.regressor.resnet import resnet18, resnet50
 from dsr_jax.rotations import rotation_6d_to_matrix
@@ -19,7 +20,12 @@ from dsr_jax.rotations import rotation_6d_to_matrix
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_DEVIATION = (0.229, 0.224, 0.225)
 
-_BACKBONES = {"resnet18": resnet18, "resnet50": resnet50}
+BACKBONES = {
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "hrnet_w32": hrnet_w32,
+    "hrnet_w48": hrnet_w48,
+}
 _COMPUTE_DTYPES = ("float32", "bfloat16")
 
 
@@ -32,7 +38,8 @@ class RegressorSettings:
     """
 
     backbone: str = "resnet50"
-    """"resnet18" or "resnet50"."""
+    """"resnet18", "resnet50", "hrnet_w32" or "hrnet_w48"; HRNet takes images whose
+    sides are multiples of 32."""
     iterations: int = 3
     """Passes of the head, at least 1."""
     hidden: int = 1024
@@ -44,7 +51,7 @@ class RegressorSettings:
     and the head are float32 with either."""
 
     def __post_init__(self):
-        _one_of("backbone", self.backbone, _BACKBONES)
+        _one_of("backbone", self.backbone, BACKBONES)
         _one_of("compute_dtype", self.compute_dtype, _COMPUTE_DTYPES)
         for name in ("iterations", "hidden"):
             value = getattr(self, name)
@@ -77,13 +84,13 @@ class Prediction:
 
 
 class Regressor(nnx.Module):
-    """A ResNet and an iterative head; `train()` and `eval()` switch both modes."""
+    """A backbone and an iterative head; `train()` and `eval()` switch both modes."""
 
     def __init__(
         self, settings: RegressorSettings, mean: MeanParameters, rngs: nnx.Rngs
     ):
         dtype = jnp.dtype(settings.compute_dtype)
-        self.backbone = _BACKBONES[settings.backbone](dtype, rngs)
+        self.backbone = BACKBONES[settings.backbone](dtype, rngs)
         self.head = IterativeHead(
             self.backbone.features,
             settings.hidden,
@@ -94,7 +101,7 @@ class Regressor(nnx.Module):
         )
 
     def __call__(self, image: Float[Array, "B H W 3"]) -> Prediction:
-        """Regresses normalised images (`normalize_image`) of any height and width."""
+        """Regresses normalised images (`normalize_image`) of any size its backbone takes."""
         with jax.named_scope("backbone"):
             features = self.backbone(image)
         with jax.named_scope("head"):

@@ -5,7 +5,6 @@ weights map one to one (`torch_layout.py`). The stride of a bottleneck sits in i
 convolution, as torchvision has it.
 """
 
-import math
 from collections.abc import Sequence
 
 import jax
@@ -13,36 +12,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from dsr_jax.arrays import Array, Float
-from dsr_jax.regressor.convolution import Convolution, max_pool
-from dsr_jax.regressor.initialization import fill_normal
-
-# PyTorch's `momentum=0.1` is the weight of the new value.
-_NORM_MOMENTUM = 0.9
-_NORM_EPSILON = 1e-5
+from dsr_jax.regressor.batch_norm import batch_norm
+from dsr_jax.regressor.convolution import (
+    Convolution,
+    initialize_convolutions,
+    max_pool,
+)
 
 _STEM_CHANNELS = 64
-
-
-def batch_norm(channels: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    """Batch normalisation whose statistics stay in float32.
-
-    Under `jit` the mean is over the whole batch, however it is sharded. The running
-    variance is the biased one, where PyTorch's has the factor n / (n − 1) of n = BHW.
-    """
-    return nnx.BatchNorm(
-        channels,
-        momentum=_NORM_MOMENTUM,
-        epsilon=_NORM_EPSILON,
-        dtype=dtype,
-        promote_dtype=_keep_dtypes,
-        rngs=rngs,
-    )
-
-
-def _keep_dtypes(arrays, /, *, dtype=None, inexact=True):
-    """Leaves the statistics as they are: Flax would round them to the result's type."""
-    del dtype, inexact
-    return arrays
 
 
 class _Block(nnx.Module):
@@ -112,7 +89,7 @@ class Bottleneck(_Block):
         return jax.nn.relu(y + self._shortcut(x))
 
 
-def _stage(
+def residual_stage(
     block: type[BasicBlock] | type[Bottleneck],
     inputs: int,
     width: int,
@@ -142,13 +119,19 @@ class ResNet(nnx.Module):
         self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype)
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
         self.layer1 = nnx.List(
-            _stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
+            residual_stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
         )
-        self.layer2 = nnx.List(_stage(block, 64 * wider, 128, depths[1], dtype, rngs))
-        self.layer3 = nnx.List(_stage(block, 128 * wider, 256, depths[2], dtype, rngs))
-        self.layer4 = nnx.List(_stage(block, 256 * wider, 512, depths[3], dtype, rngs))
+        self.layer2 = nnx.List(
+            residual_stage(block, 64 * wider, 128, depths[1], dtype, rngs)
+        )
+        self.layer3 = nnx.List(
+            residual_stage(block, 128 * wider, 256, depths[2], dtype, rngs)
+        )
+        self.layer4 = nnx.List(
+            residual_stage(block, 256 * wider, 512, depths[3], dtype, rngs)
+        )
         self.features = 512 * wider
-        _initialize(self, rngs)
+        initialize_convolutions(self, rngs)
 
     def __call__(self, image: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
         """Features of normalised images of any size, averaged over space in float32."""
@@ -157,17 +140,6 @@ class ResNet(nnx.Module):
             for block in stage:
                 x = block(x)
         return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-
-
-def _initialize(network: ResNet, rngs: nnx.Rngs) -> None:
-    """Normal kernels of variance 2 / fan out, torchvision's choice.
-
-    He et al., "Delving Deep into Rectifiers", ICCV 2015, eq. 14.
-    """
-    modules = (module for _, module in nnx.iter_modules(network))
-    kernels = [m.kernel for m in modules if isinstance(m, Convolution)]
-    fan_outs = [math.prod(kernel.shape) // kernel.shape[-2] for kernel in kernels]
-    fill_normal(kernels, [math.sqrt(2 / fan) for fan in fan_outs], rngs.params())
 
 
 def resnet18(dtype: jnp.dtype, rngs: nnx.Rngs) -> ResNet:

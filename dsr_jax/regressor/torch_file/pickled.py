@@ -10,6 +10,7 @@ them, and none is needed for the weights.
 
 import dataclasses
 import io
+import math
 import pickle
 from typing import Any, NoReturn
 
@@ -91,6 +92,8 @@ class StoredTensor(_Sealed):
         """The tensor out of all elements of its storage; a copy."""
         if len(flat) != self.storage.count:
             raise ValueError(f"storage {self.storage.key} has {len(flat)} elements")
+        if math.prod(self.shape) > len(flat):
+            raise ValueError(f"{self.shape} of {len(flat)} elements repeats some")
         if 0 in self.shape:
             return np.zeros(self.shape, flat.dtype)
         steps = [step * flat.itemsize for step in self.strides]
