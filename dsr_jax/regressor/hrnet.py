@@ -25,15 +25,11 @@ from dsr_jax.regressor.resnet import BasicBlock, Bottleneck, residual_stage
 _STEM_CHANNELS = 64
 _FIRST_STAGE = 64 * Bottleneck.expansion
 _BLOCKS = 4
-# Modules of stages 2, 3 and 4, which have as many branches as their number.
-_MODULES = {2: 1, 3: 4, 4: 3}
+# Of stages 2, 3 and 4, which have as many branches as their number.
+_MODULES = (1, 4, 3)
 _BRANCHES = 4
 # The coarsest branch sees one pixel in this many of the image.
 SIZE_MULTIPLE = 32
-
-
-class _Nothing(nnx.Module):
-    """A place in a list that PyTorch's network leaves empty."""
 
 
 def _unit(
@@ -81,16 +77,16 @@ class Exchange(nnx.Module):
         ]
 
 
-def _branch(width: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.List:
-    return nnx.List([BasicBlock(width, width, 1, dtype, rngs) for _ in range(_BLOCKS)])
+def _branch(width: int, blocks: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.List:
+    return nnx.List([BasicBlock(width, width, 1, dtype, rngs) for _ in range(blocks)])
 
 
 def _fusion(
     widths: Sequence[int], to: int, source: int, dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.Module | nnx.List:
+) -> nnx.List:
     """What takes the map of one branch to the resolution and width of another."""
     if to == source:
-        return _Nothing()
+        return nnx.List([])
     if source > to:
         return _unit(widths[source], widths[to], 1, 1, dtype, rngs)
     # Each step halves; only the last one changes the width.
@@ -98,7 +94,7 @@ def _fusion(
     return nnx.List([_unit(widths[source], w, 3, 2, dtype, rngs) for w in outputs])
 
 
-def _fuse(layers: nnx.Module | nnx.List, x: Array, to: int, source: int) -> Array:
+def _fuse(layers: nnx.List, x: Array, to: int, source: int) -> Array:
     if source > to:
         return _enlarged(_apply(layers, x), 2 ** (source - to))
     for step in range(to - source):
@@ -115,23 +111,34 @@ def _enlarged(x: Array, factor: int) -> Array:
 class HRNet(nnx.Module):
     """A strided stem, bottlenecks, and three stages of exchanging branches."""
 
-    def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        width: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        modules: Sequence[int] = _MODULES,
+        blocks: int = _BLOCKS,
+    ):
         widths = [width * 2**i for i in range(_BRANCHES)]
         self.conv1 = Convolution(3, _STEM_CHANNELS, 3, 2, dtype)
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
         self.conv2 = Convolution(_STEM_CHANNELS, _STEM_CHANNELS, 3, 2, dtype)
         self.bn2 = batch_norm(_STEM_CHANNELS, dtype, rngs)
-        self.layer1 = nnx.List(
-            residual_stage(Bottleneck, _STEM_CHANNELS, 64, _BLOCKS, dtype, rngs)
+        self.layer1 = residual_stage(
+            Bottleneck, _STEM_CHANNELS, 64, blocks, dtype, rngs
         )
         first = _unit(_FIRST_STAGE, widths[0], 3, 1, dtype, rngs)
         second = _unit(_FIRST_STAGE, widths[1], 3, 2, dtype, rngs)
         self.transition1 = nnx.List([first, nnx.List([second])])
-        self.stage2 = _stage(2, widths, dtype, rngs)
+        stages = [
+            nnx.List(
+                [Exchange(widths[: i + 2], blocks, dtype, rngs) for _ in range(count)]
+            )
+            for i, count in enumerate(modules)
+        ]
+        self.stage2, self.stage3, self.stage4 = stages
         self.transition2 = _new_branch(2, widths, dtype, rngs)
-        self.stage3 = _stage(3, widths, dtype, rngs)
         self.transition3 = _new_branch(3, widths, dtype, rngs)
-        self.stage4 = _stage(4, widths, dtype, rngs)
         self.features = sum(widths)
         initialize_convolutions(self, rngs)
 
@@ -162,15 +169,9 @@ class HRNet(nnx.Module):
             maps = [*maps, jax.nn.relu(_apply(unit, maps[-1]))]
             for module in stage:
                 maps = module(maps)
-        size = maps[0].shape[1:3]
-        return jnp.concatenate([_enlarged_mean(x, size) for x in maps], axis=-1)
-
-
-def _stage(
-    branches: int, widths: Sequence[int], dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.List:
-    modules = range(_MODULES[branches])
-    return nnx.List([Exchange(widths[:branches], dtype, rngs) for _ in modules])
+        _, height, width, _ = maps[0].shape
+        means = [_enlarged_mean(x, (height, width)) for x in maps]
+        return jnp.concatenate(means, axis=-1)
 
 
 def _new_branch(
@@ -178,7 +179,8 @@ def _new_branch(
 ) -> nnx.List:
     """One more branch out of the coarsest; the others go on as they are."""
     unit = _unit(widths[branches - 1], widths[branches], 3, 2, dtype, rngs)
-    return nnx.List([*(_Nothing() for _ in range(branches)), nnx.List([unit])])
+    # Empty lists keep the places that PyTorch's network leaves empty, and the numbers.
+    return nnx.List([*(nnx.List([]) for _ in range(branches)), nnx.List([unit])])
 
 
 def _enlarged_mean(

@@ -19,7 +19,7 @@ _BACKBONE_MARK = "layer1.0.conv1.weight"
 _HEAD_MARK = "decpose.weight"
 _HRNET_MARK = "stage2.0.branches.0.0.conv1.weight"
 # By whether the blocks are bottlenecks, and their number in the four stages.
-_RESNETS = {
+_RESNETS: dict[tuple[bool, tuple[int, ...]], str] = {
     (False, (2, 2, 2, 2)): "resnet18",
     (True, (3, 4, 6, 3)): "resnet50",
 }
@@ -139,10 +139,8 @@ def _ignored(kind: str, backbone: str, head: str | None) -> dict[str, str]:
         ignored["HRNet's heads"] = rf"{start}({own})\..*"
         if head is not None:
             # PARE's head makes these layers for an HRNet and never calls them.
-            unused = re.escape(head)
-            ignored["layers of the head without use"] = (
-                rf"{unused}downsample_module\..*"
-            )
+            pattern = rf"{re.escape(head)}downsample_module\..*"
+            ignored["layers of the head without use"] = pattern
     return ignored
 
 

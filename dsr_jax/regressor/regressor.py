@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,9 @@ from flax import nnx
 from dsr_jax.arrays import Array, Float, UInt8
 from dsr_jax.errors import nearest
 from dsr_jax.regressor.head import IterativeHead
-from dsr_jax.regressor.hrnet import hrnet_w32, hrnet_w48
+from dsr_jax.regressor.hrnet import HRNet, hrnet_w32, hrnet_w48
 from dsr_jax.regressor.mean import MeanParameters
-from dsr_jax.regressor.resnet import resnet18, resnet50
+from dsr_jax.regressor.resnet import ResNet, resnet18, resnet50
 from dsr_jax.rotations import rotation_6d_to_matrix
 
 # Channel means and deviations of ImageNet in [0, 1], the convention of torchvision's
@@ -20,7 +21,7 @@ from dsr_jax.rotations import rotation_6d_to_matrix
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_DEVIATION = (0.229, 0.224, 0.225)
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[[jnp.dtype, nnx.Rngs], ResNet | HRNet]] = {
     "resnet18": resnet18,
     "resnet50": resnet50,
     "hrnet_w32": hrnet_w32,
@@ -90,7 +91,7 @@ class Regressor(nnx.Module):
         self, settings: RegressorSettings, mean: MeanParameters, rngs: nnx.Rngs
     ):
         dtype = jnp.dtype(settings.compute_dtype)
-        self.backbone = BACKBONES[settings.backbone](dtype, rngs)
+        self.backbone: ResNet | HRNet = BACKBONES[settings.backbone](dtype, rngs)
         self.head = IterativeHead(
             self.backbone.features,
             settings.hidden,
@@ -101,7 +102,7 @@ class Regressor(nnx.Module):
         )
 
     def __call__(self, image: Float[Array, "B H W 3"]) -> Prediction:
-        """Regresses normalised images (`normalize_image`) of any size its backbone takes."""
+        """Regresses normalised images (`normalize_image`) of any height and width."""
         with jax.named_scope("backbone"):
             features = self.backbone(image)
         with jax.named_scope("head"):

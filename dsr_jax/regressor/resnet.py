@@ -96,13 +96,13 @@ def residual_stage(
     depth: int,
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
-) -> list[nnx.Module]:
+) -> nnx.List:
     """`depth` blocks of one width; the first halves the image where widths change."""
     stride = 1 if width == _STEM_CHANNELS else 2
     blocks: list[nnx.Module] = [block(inputs, width, stride, dtype, rngs)]
     for _ in range(depth - 1):
         blocks.append(block(width * block.expansion, width, 1, dtype, rngs))
-    return blocks
+    return nnx.List(blocks)
 
 
 class ResNet(nnx.Module):
@@ -118,17 +118,10 @@ class ResNet(nnx.Module):
         wider = block.expansion
         self.conv1 = Convolution(3, _STEM_CHANNELS, 7, 2, dtype)
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
-        self.layer1 = nnx.List(
-            residual_stage(block, _STEM_CHANNELS, 64, depths[0], dtype, rngs)
-        )
-        self.layer2 = nnx.List(
-            residual_stage(block, 64 * wider, 128, depths[1], dtype, rngs)
-        )
-        self.layer3 = nnx.List(
-            residual_stage(block, 128 * wider, 256, depths[2], dtype, rngs)
-        )
-        self.layer4 = nnx.List(
-            residual_stage(block, 256 * wider, 512, depths[3], dtype, rngs)
+        inputs = (_STEM_CHANNELS, 64 * wider, 128 * wider, 256 * wider)
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            residual_stage(block, inputs[i], 64 * 2**i, depths[i], dtype, rngs)
+            for i in range(4)
         )
         self.features = 512 * wider
         initialize_convolutions(self, rngs)

@@ -1,8 +1,8 @@
-"""Weights under PyTorch's names: torchvision's ResNets, HRNet, SPIN, EFT, PARE and DSR.
+"""Weights under PyTorch's names: torchvision's ResNets, HRNet, SPIN, EFT, DSR, PARE.
 
-Works on NumPy arrays by name; `weight_file` reads them and `published` tells whose names
-a file has. Every tensor is accounted for: whatever is missing, left over, of another
-shape or not finite is named.
+Works on NumPy arrays by name; `weight_file` reads them and `published` tells whose
+names a file has. Every tensor is accounted for: whatever is missing, left over, of
+another shape or not finite is named.
 """
 
 import dataclasses

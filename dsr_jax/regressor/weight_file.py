@@ -12,7 +12,7 @@ from dsr_jax.errors import UserError
 from dsr_jax.regressor.safetensors_file import is_safetensors, read_safetensors
 from dsr_jax.regressor.torch_file import StoredTensor, open_torch_file
 
-# Where frameworks put the weights, the likeliest first: Lightning, SPIN and EFT, others.
+# Where the weights are, the likeliest first: Lightning; SPIN and EFT; others.
 _PLACES = ("state_dict", "model", "model_state_dict")
 
 

@@ -142,10 +142,10 @@ def unit(inputs, outputs, size, stride):
 
 
 class Exchange(nn.Module):
-    def __init__(self, widths, outputs):
+    def __init__(self, widths, outputs, blocks):
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*[basic(w, w, 1) for _ in range(4)]) for w in widths
+            nn.Sequential(*[basic(w, w, 1) for _ in range(blocks)]) for w in widths
         )
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(self.fusion(widths, i, j) for j in range(len(widths)))
@@ -159,10 +159,10 @@ class Exchange(nn.Module):
         if j > i:
             enlarge = nn.Upsample(scale_factor=2 ** (j - i), mode="nearest")
             return nn.Sequential(*unit(widths[j], widths[i], 1, 1), enlarge)
-        steps = [nn.Sequential(*unit(widths[j], widths[j], 3, 2), nn.ReLU())] * 0
-        for k in range(i - j - 1):
-            del k
-            steps.append(nn.Sequential(*unit(widths[j], widths[j], 3, 2), nn.ReLU()))
+        steps = [
+            nn.Sequential(*unit(widths[j], widths[j], 3, 2), nn.ReLU())
+            for _ in range(i - j - 1)
+        ]
         return nn.Sequential(*steps, nn.Sequential(*unit(widths[j], widths[i], 3, 2)))
 
     def forward(self, maps):
@@ -177,12 +177,12 @@ class Exchange(nn.Module):
 class HRNet(nn.Module):
     """`pose` is the network of the published pose weights: one output, and a head."""
 
-    def __init__(self, width, pose=False):
+    def __init__(self, width, pose=False, modules=(1, 4, 3), depth=4):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width]
         self.conv1, self.bn1 = unit(3, 64, 3, 2)
         self.conv2, self.bn2 = unit(64, 64, 3, 2)
-        blocks = [bottleneck(64 if i == 0 else 256, 64, 1) for i in range(4)]
+        blocks = [bottleneck(64 if i == 0 else 256, 64, 1) for i in range(depth)]
         self.layer1 = nn.Sequential(*blocks)
         self.transition1 = nn.ModuleList(
             [
@@ -190,12 +190,15 @@ class HRNet(nn.Module):
                 nn.Sequential(nn.Sequential(*unit(256, widths[1], 3, 2), nn.ReLU())),
             ]
         )
-        self.stage2 = nn.Sequential(Exchange(widths[:2], 2))
+        stages = [
+            [Exchange(widths[:n], n, depth) for _ in range(count)]
+            for n, count in zip((2, 3, 4), modules, strict=True)
+        ]
+        if pose:
+            stages[2][-1] = Exchange(widths, 1, depth)
+        self.stage2, self.stage3, self.stage4 = (nn.Sequential(*s) for s in stages)
         self.transition2 = self.transition(widths, 2)
-        self.stage3 = nn.Sequential(*[Exchange(widths[:3], 3) for _ in range(4)])
         self.transition3 = self.transition(widths, 3)
-        last = Exchange(widths, 1 if pose else 4)
-        self.stage4 = nn.Sequential(*[Exchange(widths, 4) for _ in range(2)], last)
         if pose:
             self.final_layer = nn.Conv2d(width, 17, 1)
         self.features = 15 * width
@@ -238,4 +241,8 @@ def randomize(model, seed=0):
                 fan = module.in_features
                 module.weight.normal_(0, fan**-0.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
+        for module in model.modules():
+            if isinstance(module, Block):
+                # As in trained networks; otherwise the sum of the blocks explodes.
+                getattr(module, f"bn{module.layers}").weight.mul_(0.3)
     return model

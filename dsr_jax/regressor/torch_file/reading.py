@@ -76,8 +76,8 @@ def open_torch_file(path: str | Path) -> TorchFile:
         return _open_zip(path)
     if start and tarfile.is_tarfile(path):
         raise UserError(
-            f"{path}: is in PyTorch's oldest format, a tar archive; load it with PyTorch "
-            "and save it again"
+            f"{path}: is in PyTorch's oldest format, a tar archive; load it with "
+            "PyTorch and save it again"
         )
     return _open_legacy(path)
 
@@ -92,8 +92,8 @@ def _open_zip(path: str) -> TorchFile:
             root = pickles[0].removesuffix("data.pkl")
             if f"{root}constants.pkl" in names:
                 raise UserError(
-                    f"{path}: is a TorchScript program; give the checkpoint that it was "
-                    "made from"
+                    f"{path}: is a TorchScript program; give the checkpoint that it "
+                    "was made from"
                 )
             data = archive.read(pickles[0])
             order = b"little"

@@ -30,7 +30,8 @@ def encode_torch_file(tensors: Mapping[str, np.ndarray], key: str | None) -> byt
     Raises:
       ValueError: an array of a type that PyTorch lacks.
     """
-    state, arrays = _START + _EMPTY_DICT, []
+    state = _START + _EMPTY_DICT
+    arrays: list[np.ndarray] = []
     if key is not None:
         state += _text(key) + _EMPTY_DICT
     for name, values in tensors.items():
