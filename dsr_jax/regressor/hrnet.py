@@ -48,19 +48,15 @@ def _apply(unit: nnx.List, x: Array) -> Array:
 class Exchange(nnx.Module):
     """One module of a stage: residual blocks in each branch, then all to all."""
 
-    def __init__(self, widths: Sequence[int], dtype: jnp.dtype, rngs: nnx.Rngs):
-        self.branches = nnx.List(
-            [
-                nnx.List([BasicBlock(w, w, 1, dtype, rngs) for _ in range(_BLOCKS)])
-                for w in widths
-            ]
-        )
+    def __init__(
+        self, widths: Sequence[int], blocks: int, dtype: jnp.dtype, rngs: nnx.Rngs
+    ):
+        self.branches = nnx.List([_branch(w, blocks, dtype, rngs) for w in widths])
+        every = range(len(widths))
         self.fuse_layers = nnx.List(
             [
-                nnx.List(
-                    [_fusion(widths, i, j, dtype, rngs) for j in range(len(widths))]
-                )
-                for i in range(len(widths))
+                nnx.List([_fusion(widths, i, j, dtype, rngs) for j in every])
+                for i in every
             ]
         )
 
