@@ -98,7 +98,7 @@ def run(stop: StopRequest) -> None:
     if checkpoints.latest_step is not None:
         state = checkpoints.restore_latest(state)
     elif training.start_from:
-        state = start_from(state, training.start_from)
+        state = start_from(state, training.start_from, network, settings.regressor)
     first = int(state.step)
     print(
         f"{workdir}: steps {first} to {training.steps} on {mesh.size} "

@@ -30,6 +30,7 @@ _MODULES = (1, 4, 3)
 _BRANCHES = 4
 # The coarsest branch sees one pixel in this many of the image.
 SIZE_MULTIPLE = 32
+HRNETS = ("hrnet_w32", "hrnet_w48")
 
 
 def _unit(

@@ -9,9 +9,14 @@ and HRNet's networks for ImageNet and for pose.
 import dataclasses
 import re
 from collections.abc import Mapping
+from pathlib import Path
+
+from flax import nnx
 
 from dsr_jax.errors import UserError
-from dsr_jax.regressor.torch_layout import TorchLayout
+from dsr_jax.regressor.regressor import RegressorSettings
+from dsr_jax.regressor.torch_layout import TorchLayout, WeightReport, from_torch
+from dsr_jax.regressor.weight_file import open_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -83,6 +88,32 @@ def recognize(shapes: Shapes, source: str) -> Published:
         prefixes, _ignored(kind, backbone, head), _optional(kind, backbone, head)
     )
     return Published(name, kind, hidden, layout)
+
+
+def fill_from_file(
+    regressor: nnx.Module, path: str | Path, settings: RegressorSettings
+) -> WeightReport:
+    """Overwrites the regressor, or its backbone, by the weights of a file.
+
+    Args:
+      regressor: a `Regressor` of these settings; its head stays as it is if the file has none.
+      path: `.pt`, `.pth`, `.ckpt` or `.safetensors`, see `open_weights`.
+      settings: of the regressor.
+
+    Raises:
+      UserError: the file cannot be read, holds another network, or does not have
+        exactly the tensors of this one.
+    """
+    file = open_weights(path)
+    found = recognize(file.shapes, file.path)
+    for key in ("backbone", "hidden"):
+        has, wanted = getattr(found, key), getattr(settings, key)
+        if has is not None and has != wanted:
+            raise UserError(
+                f"{path}: its {key} is {has}, the config's {wanted}; set "
+                f"--config.regressor.{key}={has}"
+            )
+    return from_torch(regressor, file, found.layout, file.path)
 
 
 def _prefix(shapes: Shapes, mark: str, source: str) -> str | None:

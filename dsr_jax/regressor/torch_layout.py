@@ -65,8 +65,9 @@ class WeightReport:
 TORCHVISION_LAYOUT = TorchLayout(
     {"": ""}, ignored={"ImageNet's classifier": r"fc\.(weight|bias)"}
 )
-# Of a whole regressor: SPIN's and EFT's flat names, and the release of DSR.
+# Of a whole regressor: SPIN's and EFT's flat names, ours, and the release of DSR.
 SPIN_LAYOUT = TorchLayout({"backbone.": "", "head.": ""})
+OUR_LAYOUT = TorchLayout({"backbone.": "backbone.", "head.": "head."})
 DSR_LAYOUT = TorchLayout({"backbone.": "model.backbone.", "head.": "model.head."})
 
 

@@ -18,14 +18,17 @@ from dsr_jax.pipeline import Scene
 from dsr_jax.regressor import (
     MeanParameters,
     Regressor,
+    RegressorSettings,
+    WeightReport,
     default_mean_parameters,
+    fill_from_file,
     load_mean_parameters,
 )
 from dsr_jax.semantics import load_prior, most_likely
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
-from dsr_jax.training.state import TrainState, split_regressor
+from dsr_jax.training.state import Network, TrainState, split_regressor
 
 
 def load_configured_body(settings: BodySettings) -> BodyModel:
@@ -106,13 +109,24 @@ def load_regressor(
         split, or the newest.
 
     Raises:
+      UserError: as `restore_regressor`, or a file of the body is missing or damaged.
+    """
+    config = read_run_config(workdir)
+    body = load_configured_body(RunSettings.from_config(config).body)
+    return restore_regressor(workdir, which), body, config
+
+
+def restore_regressor(
+    workdir: str | Path, which: Literal["best", "latest"] = "best"
+) -> Regressor:
+    """The trained regressor of a run, ready to predict; arguments: `load_regressor`.
+
+    Raises:
       UserError: no such folder, not a run's folder, no checkpoint yet, a damaged
         checkpoint, or one that the config does not fit.
     """
-    config = read_run_config(workdir)
-    settings = RunSettings.from_config(config)
+    settings = RunSettings.from_config(read_run_config(workdir))
     folder = Path(workdir).expanduser().absolute()
-    body = load_configured_body(settings.body)
     build = regressor_builder(settings)
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     network, params, rng, statistics = split_regressor(abstract)
@@ -137,15 +151,55 @@ def load_regressor(
         rng,
     )
     parts = restored["params"], keys, restored["statistics"]
-    return nnx.merge(network.evaluation, *parts), body, config
+    return nnx.merge(network.evaluation, *parts)
 
 
-def start_from(state: TrainState, workdir: str) -> TrainState:
-    """The state with the best weights of an earlier run, at step 0.
+def start_from(
+    state: TrainState, path: str, network: Network, settings: RegressorSettings
+) -> TrainState:
+    """The state with the weights of an earlier run, or of a file, at step 0.
+
+    Args:
+      state: of a new run.
+      path: the folder of a run, whose best weights are taken, or a checkpoint of
+        PyTorch or safetensors with a regressor or a backbone (`fill_from_file`).
+      network: of the state.
+      settings: of the network.
 
     Raises:
-      UserError: as `load_regressor`, or the networks differ.
+      UserError: as `restore_regressor` or `fill_from_file`, or the networks differ.
     """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise UserError(
+            f"{path}: no such file or folder; set --config.training.start_from to a "
+            "run's folder or a checkpoint file"
+        )
+    if place.is_file():
+        return start_from_file(state, path, network, settings)[0]
+    return _start_from_run(state, path)
+
+
+def start_from_file(
+    state: TrainState, path: str, network: Network, settings: RegressorSettings
+) -> tuple[TrainState, WeightReport]:
+    """The state with the weights of a file, and where every tensor went.
+
+    Raises:
+      UserError: as `fill_from_file`.
+    """
+    regressor = network.for_evaluation(state)
+    report = fill_from_file(regressor, Path(path).expanduser(), settings)
+    _, params, _, statistics = split_regressor(regressor)
+    # Where the state's own arrays are.
+    params, statistics = (
+        jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), new, old)
+        for new, old in ((params, state.params), (statistics, state.statistics))
+    )
+    return dataclasses.replace(state, params=params, statistics=statistics), report
+
+
+def _start_from_run(state: TrainState, workdir: str) -> TrainState:
     checkpoints = _open_checkpoints(Path(workdir).expanduser().absolute())
     step = checkpoints.best_step
     if step is None:

@@ -14,6 +14,7 @@ from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import TEXTURES, PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
 from dsr_jax.regressor import RegressorSettings
+from dsr_jax.regressor.hrnet import HRNETS, SIZE_MULTIPLE
 from dsr_jax.semantics import CleaningSettings
 from dsr_jax.settings import settings_from_config
 from dsr_jax.training.optimizer import OptimizerSettings
@@ -148,7 +149,8 @@ class TrainingSettings:
     batch_size: int
     """Examples of a step, on all devices together."""
     start_from: str
-    """Folder of an earlier run whose best weights this one starts from; "" for none."""
+    """What this run starts from: the folder of an earlier one (its best weights), a
+    checkpoint file (docs/checkpoints.md), or "" for random weights."""
     log_every: int
     """Steps between two records of the metrics."""
     checkpoint_every: int
@@ -212,6 +214,12 @@ class RunSettings:
                 )
         data = _read(DataSettings, config, "data")
         size = data.image_size
+        regressor = _read(RegressorSettings, config, "regressor")
+        if regressor.backbone in HRNETS and size % SIZE_MULTIPLE:
+            raise UserError(
+                f"config key 'data.image_size' is {size}: '{regressor.backbone}' takes "
+                f"multiples of {SIZE_MULTIPLE}"
+            )
         semantics = _read(SemanticsSettings, config, "semantics")
         return cls(
             training=_read(TrainingSettings, config, "training"),
@@ -222,7 +230,7 @@ class RunSettings:
             augmentation=_read(AugmentationSettings, config, "augmentation"),
             body=_read(BodySettings, config, "body"),
             semantics=semantics,
-            regressor=_read(RegressorSettings, config, "regressor"),
+            regressor=regressor,
             pipeline=PipelineSettings(
                 objective=_read(ObjectiveSettings, config, "objective"),
                 raster=_read(
