@@ -2,8 +2,9 @@ r"""Checkpoints of others into ours, and ours into theirs; PyTorch is not needed
 
     python tools/convert_checkpoint.py --input model_checkpoint.pt --output runs/spin \
         --config configs/dsr.py --config.body.name=SMPL_NEUTRAL.pkl
-    python tools/convert_checkpoint.py --input resnet50.pth --output resnet50.safetensors
-    python tools/convert_checkpoint.py --input runs/dsr --output dsr.pt --to spin
+    python tools/convert_checkpoint.py --input resnet50.pth --output r50.safetensors
+    python tools/convert_checkpoint.py --input runs/dsr --output dsr.pt \
+        --to torch --layout spin
 
 An output without ending is the folder of a run at step 0, for `train.py`, `eval.py` and
 `demo.py`; it needs a --config for the body. `.safetensors` holds the weights alone, for
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from absl import flags
 from flax import nnx
 from ml_collections import ConfigDict, config_flags
@@ -54,25 +54,28 @@ from dsr_jax.training.state import create_state
 
 SAFETENSORS, TORCH = ".safetensors", (".pt", ".pth", ".ckpt")
 # Layout → names of the tensors, and the entry of the file that holds them.
-_TO: dict[str, tuple[TorchLayout, str | None]] = {
+_BACKBONE = TorchLayout({"backbone.": ""})
+_WRITTEN: dict[str, tuple[TorchLayout, str | None]] = {
     "spin": (SPIN_LAYOUT, "model"),
     "dsr": (DSR_LAYOUT, "state_dict"),
-    "backbone": (TorchLayout({"backbone.": ""}), None),
+    "ours": (OUR_LAYOUT, None),
+    "torchvision": (_BACKBONE, None),
+    "hrnet": (_BACKBONE, None),
 }
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("input", None, "A checkpoint file, or the folder of a run.")
 flags.DEFINE_string(
-    "output", None, "A new folder, a .safetensors file, or with --to a .pt file."
+    "output", None, "A new folder, a .safetensors file, or with --to torch a .pt file."
 )
+flags.DEFINE_enum("to", "ours", ["ours", "torch"], "Which way.")
 flags.DEFINE_enum(
     "layout",
     "auto",
-    ["auto", "spin", "dsr", "ours", "torchvision", "hrnet"],
-    "Whose names the input must have.",
+    ["auto", *_WRITTEN],
+    "Whose names the PyTorch side has: the input, or with --to torch the output.",
 )
 flags.DEFINE_string("backbone", None, "The backbone that the input must have.")
-flags.DEFINE_enum("to", None, list(_TO), "Write a .pt with the names of SPIN, DSR, …")
 flags.DEFINE_enum("which", "best", ["best", "latest"], "Which checkpoint of a run.")
 CONFIG = config_flags.DEFINE_config_file("config", None, "Config of a run to be made.")
 
@@ -81,53 +84,58 @@ def main(_: list[str]) -> None:
     """Reads, accounts, writes."""
     require(input=FLAGS.input, output=FLAGS.output)
     source, output = Path(FLAGS.input).expanduser(), Path(FLAGS.output).expanduser()
-    _check_output(output)
+    _check_output(source, output)
     if source.is_dir():
-        regressor = restore_regressor(source, FLAGS.which)
-        _write_file(output, regressor, kept=(), alone=False)
+        _write_file(output, restore_regressor(source, FLAGS.which), None)
         print(f"wrote {output} from {source}")
         return
     file = open_weights(source)
     found = recognize(file.shapes, file.path)
     _check_expected(file, found)
-    if FLAGS.to is None and output.suffix != SAFETENSORS:
+    if output.suffix == "":
         report = make_run(file, found, output, CONFIG.value)
     else:
         regressor, report = fill_empty(file, found)
-        kept = tuple(name for names in report.kept.values() for name in names)
-        _write_file(output, regressor, kept, alone=found.hidden is None)
+        _write_file(output, regressor, _backbone_names(found, report))
     print(format_report(file, found, report))
     print(f"wrote {output}")
 
 
-def _check_output(output: Path) -> None:
+def _check_output(source: Path, output: Path) -> None:
     """Refuses what cannot be written, before any work."""
-    endings = TORCH if FLAGS.to else (SAFETENSORS, "")
-    if output.suffix not in endings:
-        raise UserError(
-            f"--output {output}: give a name that ends in "
-            + (
-                f"{', '.join(TORCH)} with --to"
-                if FLAGS.to
-                else f"{SAFETENSORS}, or a folder; --to spin|dsr|backbone writes .pt"
+    if FLAGS.to == "torch":
+        if output.suffix not in TORCH:
+            raise UserError(
+                f"--output {output}: with --to torch, give a name that ends in "
+                f"{', '.join(TORCH)}"
             )
-        )
-    if output.suffix == "" and Path(FLAGS.input).expanduser().is_dir():
+        if FLAGS.layout == "auto":
+            raise UserError(
+                "--layout is missing: with --to torch, say whose names to write: "
+                f"{', '.join(_WRITTEN)}"
+            )
+    elif output.suffix not in (SAFETENSORS, ""):
         raise UserError(
-            f"--input {FLAGS.input}: is a run's folder already; name a {SAFETENSORS} "
-            "file as --output, or a .pt with --to"
+            f"--output {output}: give a folder or a name that ends in {SAFETENSORS}; "
+            f"--to torch writes {TORCH[0]}"
+        )
+    elif output.suffix == "" and source.is_dir():
+        raise UserError(
+            f"--input {source}: is a run's folder already; name a {SAFETENSORS} file "
+            f"as --output, or a {TORCH[0]} file with --to torch"
         )
 
 
 def _check_expected(file: WeightFile, found: Published) -> None:
     """What the user says that the input is."""
-    expected = {"layout": FLAGS.layout, "backbone": FLAGS.backbone}
-    has = {"layout": found.layout_name or "of other names", "backbone": found.backbone}
-    for flag, value in expected.items():
-        if value not in (None, "auto", has[flag]):
+    expected = {"backbone": (FLAGS.backbone, found.backbone)}
+    if FLAGS.to == "ours" and FLAGS.layout != "auto":
+        expected["layout"] = (FLAGS.layout, found.layout_name or "none of those")
+    for flag, (wanted, has) in expected.items():
+        if wanted not in (None, has):
             raise UserError(
-                f"--{flag} {value}: {file.path} is {has[flag]}; leave the flag out to "
-                "take it as it is"
+                f"--{flag} {wanted}: {file.path} has {has}; leave the flag out to take "
+                "it as it is"
             )
 
 
@@ -182,36 +190,33 @@ def fill_empty(file: WeightFile, found: Published) -> tuple[Regressor, WeightRep
     return regressor, from_torch(regressor, file, found.layout, file.path)
 
 
-def _write_file(
-    output: Path, regressor: Regressor, kept: tuple[str, ...], alone: bool
-) -> None:
-    """Writes the weights under other names; `alone` for a backbone without a head."""
-    if FLAGS.to is None:
-        tensors = _named(regressor, OUR_LAYOUT, kept, alone)
-        write_bytes(output, encode_safetensors(tensors, {"format": "dsr_jax 1"}))
-        return
-    if alone and FLAGS.to != "backbone":
-        raise UserError(
-            f"--to {FLAGS.to}: {FLAGS.input} holds a backbone alone; use --to backbone"
-        )
-    layout, key = _TO[FLAGS.to]
-    write_bytes(output, encode_torch_file(_named(regressor, layout, kept, alone), key))
+def _backbone_names(found: Published, report: WeightReport) -> set[str] | None:
+    """Which of the backbone's tensors the input had; None for a whole regressor."""
+    if found.hidden is not None:
+        return None
+    prefix = found.layout.prefixes["backbone."]
+    return {name.removeprefix(prefix) for name in report.converted}
 
 
-def _named(
-    regressor: Regressor, layout: TorchLayout, kept: tuple[str, ...], alone: bool
-) -> dict[str, np.ndarray]:
-    """The tensors of the layout that the input had."""
-    if alone:
+def _write_file(output: Path, regressor: Regressor, names: set[str] | None) -> None:
+    """Writes a regressor, or of its backbone the tensors with these names."""
+    layout, key = _WRITTEN[FLAGS.layout if FLAGS.to == "torch" else "ours"]
+    if names is not None:
+        if FLAGS.to == "torch" and layout is not _BACKBONE:
+            raise UserError(
+                f"--layout {FLAGS.layout}: {FLAGS.input} holds a backbone alone; give "
+                "--layout torchvision or hrnet"
+            )
         layout = TorchLayout({"backbone.": layout.prefixes["backbone."]})
-    # The prefix differs, not the end.
-    absent = {name[name.rindex("stage4.") :] for name in kept}
-    prefix = layout.prefixes["backbone."]
-    return {
+    tensors = {
         name: value
         for name, value in to_torch(regressor, layout).items()
-        if name.removeprefix(prefix) not in absent
+        if names is None or name.removeprefix(layout.prefixes["backbone."]) in names
     }
+    if FLAGS.to == "torch":
+        write_bytes(output, encode_torch_file(tensors, key))
+    else:
+        write_bytes(output, encode_safetensors(tensors, {"format": "dsr_jax 1"}))
 
 
 def format_report(file: WeightFile, found: Published, report: WeightReport) -> str:
@@ -225,8 +230,8 @@ def format_report(file: WeightFile, found: Published, report: WeightReport) -> s
         rows.append((f"missing, left as it is: {group}", len(names), names[0]))
     rows.append(("in the file", len(file), f"{file.numbers:,} numbers"))
     width = max(len(row[0]) for row in rows)
-    names = found.layout_name or "other"
-    lines = [f"{file.path}: {found.backbone}, {head}; {names} names{place}"]
+    whose = f"{found.layout_name or 'other'} names{place}"
+    lines = [f"{file.path}: {found.backbone}, {head}; {whose}"]
     lines += [f"  {what:<{width}} {count:>6}  {note}" for what, count, note in rows]
     if file.others:
         lines.append(f"  not weights: {', '.join(file.others)}")

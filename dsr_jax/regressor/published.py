@@ -96,7 +96,8 @@ def fill_from_file(
     """Overwrites the regressor, or its backbone, by the weights of a file.
 
     Args:
-      regressor: a `Regressor` of these settings; its head stays as it is if the file has none.
+      regressor: a `Regressor` of these settings; the file may lack its head, which
+        then stays as it is.
       path: `.pt`, `.pth`, `.ckpt` or `.safetensors`, see `open_weights`.
       settings: of the regressor.
 
