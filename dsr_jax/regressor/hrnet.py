@@ -11,6 +11,7 @@ and averaged over space.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,9 @@ from dsr_jax.arrays import Array, Float
 from dsr_jax.regressor.batch_norm import batch_norm
 from dsr_jax.regressor.convolution import Convolution, initialize_convolutions
 from dsr_jax.regressor.resnet import BasicBlock, Bottleneck, residual_stage
+
+# An `nnx.List`, whose own type would warn where the tests check types.
+Layers = Sequence[Any]
 
 _STEM_CHANNELS = 64
 _FIRST_STAGE = 64 * Bottleneck.expansion
@@ -35,13 +39,13 @@ HRNETS = ("hrnet_w32", "hrnet_w48")
 
 def _unit(
     inputs: int, outputs: int, size: int, stride: int, dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.List:
+) -> Layers:
     """A convolution and its normalisation, the items 0 and 1 of a Sequential."""
     convolution = Convolution(inputs, outputs, size, stride, dtype)
     return nnx.List([convolution, batch_norm(outputs, dtype, rngs)])
 
 
-def _apply(unit: nnx.List, x: Array) -> Array:
+def _apply(unit: Layers, x: Array) -> Array:
     convolution, norm = unit
     return norm(convolution(x))
 
@@ -74,13 +78,13 @@ class Exchange(nnx.Module):
         ]
 
 
-def _branch(width: int, blocks: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> nnx.List:
+def _branch(width: int, blocks: int, dtype: jnp.dtype, rngs: nnx.Rngs) -> Layers:
     return nnx.List([BasicBlock(width, width, 1, dtype, rngs) for _ in range(blocks)])
 
 
 def _fusion(
     widths: Sequence[int], to: int, source: int, dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.List:
+) -> Layers:
     """What takes the map of one branch to the resolution and width of another."""
     if to == source:
         return nnx.List([])
@@ -91,7 +95,7 @@ def _fusion(
     return nnx.List([_unit(widths[source], w, 3, 2, dtype, rngs) for w in outputs])
 
 
-def _fuse(layers: nnx.List, x: Array, to: int, source: int) -> Array:
+def _fuse(layers: Layers, x: Array, to: int, source: int) -> Array:
     if source > to:
         return _enlarged(_apply(layers, x), 2 ** (source - to))
     for step in range(to - source):
@@ -121,8 +125,8 @@ class HRNet(nnx.Module):
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
         self.conv2 = Convolution(_STEM_CHANNELS, _STEM_CHANNELS, 3, 2, dtype)
         self.bn2 = batch_norm(_STEM_CHANNELS, dtype, rngs)
-        self.layer1 = residual_stage(
-            Bottleneck, _STEM_CHANNELS, 64, blocks, dtype, rngs
+        self.layer1 = nnx.List(
+            residual_stage(Bottleneck, _STEM_CHANNELS, 64, blocks, dtype, rngs)
         )
         first = _unit(_FIRST_STAGE, widths[0], 3, 1, dtype, rngs)
         second = _unit(_FIRST_STAGE, widths[1], 3, 2, dtype, rngs)
@@ -173,7 +177,7 @@ class HRNet(nnx.Module):
 
 def _new_branch(
     branches: int, widths: Sequence[int], dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.List:
+) -> Layers:
     """One more branch out of the coarsest; the others go on as they are."""
     unit = _unit(widths[branches - 1], widths[branches], 3, 2, dtype, rngs)
     # Empty lists keep the places that PyTorch's network leaves empty, and the numbers.

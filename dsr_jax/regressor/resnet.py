@@ -96,13 +96,13 @@ def residual_stage(
     depth: int,
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
-) -> nnx.List:
+) -> list[nnx.Module]:
     """`depth` blocks of one width; the first halves the image where widths change."""
     stride = 1 if width == _STEM_CHANNELS else 2
     blocks: list[nnx.Module] = [block(inputs, width, stride, dtype, rngs)]
     for _ in range(depth - 1):
         blocks.append(block(width * block.expansion, width, 1, dtype, rngs))
-    return nnx.List(blocks)
+    return blocks
 
 
 class ResNet(nnx.Module):
@@ -120,7 +120,9 @@ class ResNet(nnx.Module):
         self.bn1 = batch_norm(_STEM_CHANNELS, dtype, rngs)
         inputs = (_STEM_CHANNELS, 64 * wider, 128 * wider, 256 * wider)
         self.layer1, self.layer2, self.layer3, self.layer4 = (
-            residual_stage(block, inputs[i], 64 * 2**i, depths[i], dtype, rngs)
+            nnx.List(
+                residual_stage(block, inputs[i], 64 * 2**i, depths[i], dtype, rngs)
+            )
             for i in range(4)
         )
         self.features = 512 * wider

@@ -6,7 +6,8 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dsr_jax.regressor import TORCHVISION_LAYOUT, resnet18, resnet50, to_torch
-from dsr_jax.regressor.resnet import BasicBlock, Bottleneck, ResNet, batch_norm
+from dsr_jax.regressor.batch_norm import batch_norm
+from dsr_jax.regressor.resnet import BasicBlock, Bottleneck, ResNet
 from tests.regressor import names, reference
 
 FLOAT32 = jnp.dtype("float32")
@@ -71,7 +72,9 @@ def test_batch_norm_follows_pytorchs_momentum():
         result, (x - mean) / np.sqrt(variance + 1e-5), rtol=0, atol=1e-5
     )
     np.testing.assert_allclose(norm.mean[...], 0.1 * mean, rtol=1e-5)
-    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * variance, rtol=1e-5)
+    # The running variance is the unbiased one: 1 in 120 larger.
+    unbiased = x.var((0, 1, 2), ddof=1)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * unbiased, rtol=1e-5)
 
 
 def test_batch_norm_of_a_sharded_batch_is_global():
@@ -87,6 +90,15 @@ def test_batch_norm_of_a_sharded_batch_is_global():
     np.testing.assert_allclose(step(parts, sharded), step(whole, x), atol=1e-5)
     np.testing.assert_allclose(parts.mean[...], whole.mean[...], rtol=1e-5)
     np.testing.assert_allclose(parts.var[...], whole.var[...], rtol=1e-5)
+    # n counts the values of all shards, not of one.
+    unbiased = np.asarray(x, np.float64).var((0, 1, 2), ddof=1)
+    np.testing.assert_allclose(parts.var[...], 0.9 + 0.1 * unbiased, rtol=1e-5)
+
+
+def test_one_value_a_channel_keeps_the_variance_finite():
+    norm = batch_norm(3, FLOAT32, nnx.Rngs(0))
+    norm(jnp.ones((1, 1, 1, 3)))
+    np.testing.assert_allclose(norm.var[...], 0.9, rtol=1e-6)
 
 
 def test_bfloat16_keeps_statistics_and_features_in_float32():
