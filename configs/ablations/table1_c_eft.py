@@ -4,7 +4,7 @@ r"""Row "C-EFT" of the paper's Table 1: COCO with EFT's fits, standard terms onl
 
 Published, 3DPW: 58.5 / 101.0 / 119.3 (PA-MPJPE / MPJPE / PVE, mm). The other files of
 Table 1 start from this one and change what their row names. The paper starts from
-SPIN's weights: name a converted run in `training.start_from`. Hardware and files: see
+SPIN's weights: name their file in `training.start_from`. Hardware and files: see
 `configs/dsr.py`. None of the rows has been trained here: COCO and 3DPW cannot be
 distributed. To try a row on synthetic people, add
 
