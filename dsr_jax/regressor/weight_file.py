@@ -80,10 +80,12 @@ def _find_tensors(content: Any, path: str) -> tuple[str, dict[str, StoredTensor]
             f"{path}: holds one object, not weights by name; save the model's "
             "state_dict() instead"
         )
-    for place in ("", *_PLACES):
-        tensors = _tensors(content if place == "" else content.get(place))
-        if tensors:
-            return place, tensors
+    entries = {"": content} | {place: content.get(place) for place in _PLACES}
+    found = {place: _tensors(entry) for place, entry in entries.items()}
+    # A lone tensor beside them, such as the best score, is not the weights.
+    most = max(found, key=lambda place: len(found[place]))
+    if found[most]:
+        return most, found[most]
     raise UserError(
         f"{path}: holds no weights by name, neither itself nor in "
         f"{', '.join(_PLACES)} (it has {', '.join(str(key) for key in content)[:80]}); "
