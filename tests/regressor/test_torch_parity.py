@@ -22,6 +22,7 @@ from dsr_jax.regressor import (  # noqa: E402
 )
 from dsr_jax.regressor.batch_norm import batch_norm  # noqa: E402
 from dsr_jax.regressor.hrnet import HRNet  # noqa: E402
+from dsr_jax.regressor.safetensors_file import encode_safetensors  # noqa: E402
 from dsr_jax.regressor.torch_file import (  # noqa: E402
     encode_torch_file,
     open_torch_file,
@@ -259,3 +260,22 @@ def test_torch_loads_what_is_written_here_with_weights_only(tmp_path, mapped):
     other.load_state_dict(loaded)
     for name, value in weights.items():
         np.testing.assert_array_equal(other.state_dict()[name].numpy(), value)
+
+
+def test_safetensors_are_the_formats_own(tmp_path):
+    official = pytest.importorskip("safetensors.torch")
+    numpy_form = pytest.importorskip("safetensors.numpy")
+    tensors = {
+        name: torch.randn(2, 3).to(dtype)
+        for name, dtype in (("a", torch.float32), ("b", torch.bfloat16))
+    }
+    official.save_file(tensors, tmp_path / "in.safetensors", {"format": "pt"})
+    read = open_weights(tmp_path / "in.safetensors")
+    for name, tensor in tensors.items():
+        expected = tensor.float().numpy()
+        np.testing.assert_array_equal(read[name].astype(np.float32), expected)
+    arrays = {"c": np.arange(6.0).reshape(2, 3), "n": np.asarray(7)}
+    written = numpy_form.load(encode_safetensors(arrays, {"who": "me"}))
+    for name, array in arrays.items():
+        assert written[name].dtype == array.dtype
+        np.testing.assert_array_equal(written[name], array)
