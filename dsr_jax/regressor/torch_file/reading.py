@@ -120,9 +120,7 @@ def _open_legacy(path: str) -> TorchFile:
             raise UserError(f"{path}: not a checkpoint of PyTorch; {_HINT}")
         stream.seek(start.tell())
         types: dict[str, np.dtype] = {}
-        version, _, content, keys = (
-            load_pickle(stream, path, types) for _ in range(4)
-        )
+        version, _, content, keys = (load_pickle(stream, path, types) for _ in range(4))
         if version != _PROTOCOL or not isinstance(keys, list):
             raise UserError(f"{path}: not a checkpoint of PyTorch; {_HINT}")
         try:
