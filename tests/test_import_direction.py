@@ -19,6 +19,7 @@ ALLOWED["parsing"] = BASE | DOMAIN | {"data"}
 ALLOWED["losses"] = BASE | DOMAIN | MODELS
 ALLOWED["pipeline"] = ALLOWED["losses"] | {"losses"}
 TOP = ALLOWED["pipeline"] | {"pipeline"}
+ALLOWED["export"] = TOP
 ALLOWED["evaluation"] = TOP
 ALLOWED["visualization"] = TOP
 ALLOWED["training"] = TOP | {"evaluation", "visualization"}
