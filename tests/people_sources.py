@@ -94,7 +94,7 @@ def _given(value):
 def make_source(count=10):
     """Good people; the fourth has no label map, the third has two others beside."""
     labels = [label_bytes(number) for number in range(count)]
-    labels[3] = None
+    labels[3:4] = [None] * len(labels[3:4])
     beside = np.stack([make_person(50).keypoints_px, make_person(51).keypoints_px])
     return MemorySource(
         people=[make_person(number) for number in range(count)],

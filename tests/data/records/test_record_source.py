@@ -94,7 +94,7 @@ def test_crops_are_those_of_the_files(tmp_path):
     assert from_records.source.person(5).name == "004.jpg#2"
     assert len(from_records.source.others(5)) == 1
     for index in range(6):
-        for seed in (None, 0, 1):
+        for seed in (None, 1, 2):
             generators = (seed and np.random.default_rng(seed) for _ in range(2))
             first, second = (
                 dataset.example(index, generator)
@@ -189,10 +189,9 @@ def test_descriptions_of_something_else(records):
 
 
 def test_tfds_reads_the_folder_and_nothing_needs_tensorflow(built):
-    """In a process of its own, where importing TensorFlow is an error."""
+    """In a process of its own, as others may have loaded it in this one."""
     code = f"""
 import sys
-sys.modules["tensorflow"] = None
 import dsr_jax.data
 slow = [m for m in ("tensorflow_datasets", "array_record") if m in sys.modules]
 assert not slow, slow
@@ -203,6 +202,7 @@ assert people[4]["name"] == b"photos/004.jpg"
 assert people[2]["others_px"].shape == (2, 49, 3)
 records = dsr_jax.data.RecordSource({str(built)!r})
 assert records.person(4).name == "photos/004.jpg"
+assert "tensorflow" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
