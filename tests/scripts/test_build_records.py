@@ -114,7 +114,7 @@ def test_a_stopped_build_is_continued(run, tmp_path, capsys):
         ("--root a --output b", "--kind is missing"),
         ("--kind spin --root a", "--output is missing"),
         ("--kind lsp --root a --output b", "lsp"),
-        ("--kind spin --root people/images --output b", "annotations=FILE.npz"),
+        ("--kind spin --root people/images --output b", "give 'annotations'"),
         (f"{BUILD} --shard_size 3T", "--shard_size 3T: give bytes, as in 256M"),
         (f"{BUILD} --name a/b", "--name names the split"),
         (f"{BUILD} --option x", "write --option name=value"),

@@ -1,7 +1,9 @@
 """Which data set, in words that travel to other processes and machines."""
 
+import ast
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from dsr_jax.data.label_files import STOP
 from dsr_jax.data.people_files import ANNOTATIONS_FILE, IMAGES_FOLDER, LABELS_FOLDER
@@ -36,18 +38,35 @@ class DataSet:
         """
         if self.kind == SYNTHETIC:
             return _written_people(Path(self.root), self.labels)
-        if self.kind == SPIN:
-            return _spin(self.root, self.labels, dict(self.options))
+        # Here: whoever reads records alone does not wait for the readers of data sets.
         from dsr_jax.data.readers import open_people
 
-        return open_people(
-            self.kind,
-            self.root,
-            self.split,
-            labels=self.labels or None,
-            broken=self.broken,
-            **dict(self.options),
-        )
+        is_spin = self.kind == SPIN
+        options = {name: _value(text) for name, text in self.options}
+        try:
+            return open_people(
+                self.kind,
+                self.root,
+                # An npz file is a split, and is used as a whole or corrected.
+                "" if is_spin else self.split,
+                labels=self.labels or None,
+                broken=STOP if is_spin else self.broken,
+                **options,
+            )
+        except (TypeError, ValueError) as error:
+            if not options:
+                raise
+            raise UserError(
+                f"command line: an --option of '{self.kind}' has a wrong value: {error}"
+            ) from error
+
+
+def _value(text: str) -> Any:
+    """A number or a tuple if it reads like one in Python, and else the text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def _written_people(root: Path, labels: str) -> PeopleSource:
@@ -55,13 +74,3 @@ def _written_people(root: Path, labels: str) -> PeopleSource:
     own = root / LABELS_FOLDER
     found = labels or (own if own.is_dir() else None)
     return SpinSource(root / ANNOTATIONS_FILE, root / IMAGES_FOLDER, found)
-
-
-def _spin(root: str, labels: str, options: dict[str, str]) -> PeopleSource:
-    unknown = set(options) - {"annotations"}
-    if unknown or "annotations" not in options:
-        raise UserError(
-            "command line: --kind spin takes --option annotations=FILE.npz, and --root "
-            "is the folder of photos"
-        )
-    return SpinSource(options["annotations"], root, labels or None)
