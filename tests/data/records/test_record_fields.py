@@ -47,6 +47,15 @@ def test_a_record_comes_back(number):
     assert encode_record(make_record(number, others=number)) == data
 
 
+def test_entries_have_one_order():
+    """Prefixes apart, that of their names; protobuf's maps have none of their own."""
+    data = encode_record(make_record(1))
+    names = sorted(set(FIELDS) - {"image", "image_crc32", "image_name"})
+    entries = [bytes([0x0A, len(name)]) + name.encode() for name in names]
+    places = [data.index(entry) for entry in entries]
+    assert places == sorted(places)
+
+
 def test_nothing_of_a_person_is_forgotten():
     assert list(PERSON_FIELDS) == [field.name for field in dataclasses.fields(Person)]
 

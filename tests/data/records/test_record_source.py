@@ -72,8 +72,13 @@ def test_threads_do_not_mix_people(built):
             and len(records.others(index)) == len(source.others(index))
         )
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(is_right, order))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(is_right, order))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_crops_are_those_of_the_files(tmp_path):
