@@ -20,6 +20,7 @@ from dsr_jax.data.folder import FolderDataset, FolderSettings
 from dsr_jax.data.image_file import IMAGE_SUFFIXES, read_image, write_image
 from dsr_jax.data.label_files import LabelFileSettings
 from dsr_jax.data.loader import ordered_batches, training_batches
+from dsr_jax.data.opening import open_source
 from dsr_jax.data.people_files import make_folder, write_people
 from dsr_jax.data.person import PeopleSource, Person, Skipped, StoredFile
 from dsr_jax.data.person_box import (
@@ -30,6 +31,7 @@ from dsr_jax.data.person_box import (
     read_openpose_keypoints,
 )
 from dsr_jax.data.photos import Photo, find_photos
+from dsr_jax.data.records import RecordSource
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz, write_spin_npz
 from dsr_jax.data.spin_source import SpinSource
 from dsr_jax.data.trouble import Tally, Trouble
@@ -48,6 +50,7 @@ __all__ = [
     "Person",
     "PersonBox",
     "Photo",
+    "RecordSource",
     "Skipped",
     "SpinAnnotations",
     "SpinSource",
@@ -61,6 +64,7 @@ __all__ = [
     "flip_example",
     "keypoints_to_crop_ndc",
     "make_folder",
+    "open_source",
     "ordered_batches",
     "read_bbox",
     "read_image",

@@ -9,7 +9,7 @@ import dataclasses
 
 from dsr_jax.data.augmentation import AugmentationSettings
 from dsr_jax.data.crops import CropDataset, CropSettings
-from dsr_jax.data.spin_source import SpinSource
+from dsr_jax.data.opening import open_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,5 +41,5 @@ class FolderDataset(CropDataset):
           UserError: annotations that cannot be used, a folder that does not exist, or a
             folder of labels with no label map for any photo.
         """
-        source = SpinSource(settings.annotations, settings.images, settings.labels)
+        source = open_source(settings.annotations, settings.images, settings.labels)
         super().__init__(source, settings, augmentation)

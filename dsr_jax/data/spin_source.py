@@ -48,7 +48,8 @@ class SpinSource(PhotoFolder):
             name=self.person_name(index),
             image_name=self.image_names[index],
             box_center_px=rows.center[index],
-            box_side_px=BOX_PIXELS_PER_SCALE * float(rows.scale[index]),
+            # In float32, as records keep it: both cut the same crop.
+            box_side_px=float(BOX_PIXELS_PER_SCALE * rows.scale[index]),
             keypoints_px=self._keypoints[index],
             joints=np.zeros((24, 4), np.float32) if rows.S is None else rows.S[index],
             pose=pose,

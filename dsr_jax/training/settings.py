@@ -80,7 +80,7 @@ class DataSettings:
     ones for every step."""
     datasets: tuple[tuple[str | float, ...], ...]
     """(name, npz file, folder of images, folder of label maps or "", share of a
-    batch)."""
+    batch); or (name, folder of records, split, "", share)."""
     broken_photos: str
     """What a photo that cannot be used does: "stop" ends with one line; with "skip" its
     example weighs nothing and is counted."""
@@ -117,7 +117,8 @@ class EvaluationSettings:
     """"synthetic", or a name of `datasets`: chooses the best checkpoint and is the
     default of eval.py."""
     datasets: tuple[tuple[str, ...], ...]
-    """(name, npz file, folder of images, protocol: one of `FILE_PROTOCOLS`)."""
+    """(name, npz file, folder of images, protocol: one of `FILE_PROTOCOLS`); or (name,
+    folder of records, split, protocol)."""
     people: int
     """Synthetic people of the validation split, and as many of the test split."""
     batch_size: int

@@ -4,6 +4,7 @@ from dsr_jax.data.image_file import write_image
 from dsr_jax.visualization.animation import write_animation
 from dsr_jax.visualization.annotations import draw_keypoints, overlay_labels
 from dsr_jax.visualization.body_picture import BODY_COLOUR, overlay_body
+from dsr_jax.visualization.fitted_camera import fit_weak_camera
 from dsr_jax.visualization.mesh_file import MESH_SUFFIXES, export_mesh
 from dsr_jax.visualization.panel import panel
 from dsr_jax.visualization.person_files import (
@@ -21,6 +22,7 @@ from dsr_jax.visualization.prior_picture import (
     view_prior,
 )
 from dsr_jax.visualization.side_view import side_view, turn_about_vertical
+from dsr_jax.visualization.source_picture import draw_person
 
 __all__ = [
     "BODY_COLOUR",
@@ -29,7 +31,9 @@ __all__ = [
     "PriorView",
     "colour_bar",
     "draw_keypoints",
+    "draw_person",
     "export_mesh",
+    "fit_weak_camera",
     "label_legend",
     "likeliest_picture",
     "overlay_body",

@@ -57,7 +57,7 @@ def label_panel(
         "its distance": _grey(distance / max(1.0, float(distance.max()))),
     }
     sheet = panel(list(pictures.values()), list(pictures), gap=4)
-    return np.concatenate([sheet, _written(notes, sheet.shape[1])])
+    return np.concatenate([sheet, written(notes, sheet.shape[1])])
 
 
 @jax.jit
@@ -72,7 +72,8 @@ def _grey(values: Float[np.ndarray, "R R"]) -> UInt8[np.ndarray, "R R 3"]:
     return np.repeat(np.rint(255 * values).astype(np.uint8)[..., None], 3, -1)
 
 
-def _written(lines: Sequence[str], width: int) -> UInt8[np.ndarray, "H W 3"]:
+def written(lines: Sequence[str], width: int) -> UInt8[np.ndarray, "H W 3"]:
+    """A white strip with lines of text, letters of ASCII."""
     height = _LINE_HEIGHT * len(lines) + (6 if lines else 0)
     strip = np.full((height, width, 3), 255, np.uint8)
     for number, line in enumerate(lines, start=1):
