@@ -8,6 +8,7 @@ from dsr_jax.data.augmentation import (
     scale_channels,
 )
 from dsr_jax.data.batch import Batch
+from dsr_jax.data.batch_reader import Dataset
 from dsr_jax.data.crop import (
     crop_affine,
     keypoints_to_crop_ndc,
@@ -17,10 +18,13 @@ from dsr_jax.data.crop import (
 )
 from dsr_jax.data.crops import CropDataset, CropSettings
 from dsr_jax.data.folder import FolderDataset, FolderSettings
+from dsr_jax.data.grain_workers import Reading
 from dsr_jax.data.image_file import IMAGE_SUFFIXES, read_image, write_image
 from dsr_jax.data.label_files import LabelFileSettings
-from dsr_jax.data.loader import ordered_batches, training_batches
+from dsr_jax.data.loader import TrainingBatches, ordered_batches, training_batches
+from dsr_jax.data.mixing import Mixture
 from dsr_jax.data.opening import open_source
+from dsr_jax.data.order import DataSetShare, ExampleOrder, check_same_data
 from dsr_jax.data.people_files import make_folder, write_people
 from dsr_jax.data.person import PeopleSource, Person, Skipped, StoredFile
 from dsr_jax.data.person_box import (
@@ -43,21 +47,28 @@ __all__ = [
     "Batch",
     "CropDataset",
     "CropSettings",
+    "DataSetShare",
+    "Dataset",
+    "ExampleOrder",
     "FolderDataset",
     "FolderSettings",
     "LabelFileSettings",
+    "Mixture",
     "PeopleSource",
     "Person",
     "PersonBox",
     "Photo",
+    "Reading",
     "RecordSource",
     "Skipped",
     "SpinAnnotations",
     "SpinSource",
     "StoredFile",
     "Tally",
+    "TrainingBatches",
     "Trouble",
     "centred_box",
+    "check_same_data",
     "crop_affine",
     "draw_augmentation",
     "find_photos",

@@ -1,40 +1,165 @@
-"""Batches of a data set in an order that its seed and the step alone decide.
+"""Batches of data sets in files or in memory: for training, and once through.
 
-Position p of the endless training stream is entry p mod N of the permutation of epoch
-⌊p / N⌋, and step k holds positions k·B … k·B + B - 1. So a run that stops and goes on
-at step k sees what it would have seen, on one host or on many.
+Training batches come from `BatchReader` through Grain, whose threads or worker
+processes read some of them ahead.
 """
 
 import collections
-import functools
-import itertools
-from collections.abc import Iterable, Iterator
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import numpy as np
 
 from dsr_jax.arrays import Float
 from dsr_jax.data.batch import Batch
+from dsr_jax.data.batch_reader import BatchReader, Dataset, Delivery
+from dsr_jax.data.crops import CropDataset
+from dsr_jax.data.grain_workers import Batches, Reading
+from dsr_jax.data.order import DataSetShare, ExampleOrder
+from dsr_jax.errors import UserError
 
 # Batches that are being prepared while one is used.
 _BATCHES_AHEAD = 2
+# Between two looks at whether the stream was closed.
+_LOOK_SECONDS = 0.2
 
 # An example's index and the generator of its augmentation.
 Request = tuple[int, np.random.Generator | None]
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """What the loader needs of a data set."""
+class TrainingBatches(Iterator[Batch]):
+    """Endless augmented batches; which, depends on the seed and the position alone."""
 
-    def __len__(self) -> int: ...
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        order: ExampleOrder,
+        batch_size: int,
+        start_step: int = 0,
+        shard: tuple[int, int] = (0, 1),
+        reading: Reading | None = None,
+    ):
+        """Nothing is read before the first batch is asked for.
 
-    def example(
-        self, index: int, generator: np.random.Generator | None = None
-    ) -> Batch:
-        """One example without a batch axis."""
+        Args:
+          datasets: in the order of `order.datasets`.
+          order: what stands where.
+          batch_size: examples of a step on all hosts together.
+          start_step: the first step that is given.
+          shard: (index, count) of this host; it gets its contiguous part of a batch.
+          reading: who reads, and how long is waited for them.
+
+        Raises:
+          ValueError: the batch cannot be split evenly over the hosts.
+        """
+        self._datasets, self._order = tuple(datasets), order
+        self._batch_size, self._shard = batch_size, shard
+        self._reading = Reading() if reading is None else reading
+        self._position = start_step * batch_size
+        self._feed: _Feed | None = None
+        self._reader()  # Refuses the shard at once.
+
+    def __next__(self) -> Batch:
+        """The next batch; its troubles go to the data sets' tallies.
+
+        Raises:
+          UserError: a file of a data set is missing or damaged, or a worker is stuck
+            or has died.
+        """
+        if self._feed is None:
+            self._feed = _Feed(self._reader(), self._reading)
+        try:
+            delivery = self._feed.next()
+            for number, trouble in delivery["troubles"]:
+                dataset = self._datasets[number]
+                assert isinstance(dataset, CropDataset)
+                dataset.tally.add([trouble])
+            if delivery["failure"]:
+                raise UserError(delivery["failure"])
+        except BaseException:
+            self.close()
+            raise
+        self._position += self._batch_size
+        return Batch(**delivery["fields"])
+
+    def get_state(self) -> dict[str, Any]:
+        """Where the stream is, for JSON: what was given counts, what is ahead not."""
+        return self._order.state(self._position)
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes to where another stream was when it gave `state`.
+
+        Raises:
+          UserError: that stream had another seed or other data sets.
+        """
+        position = self._order.position_of(state)
+        self.close()
+        self._position = position
+
+    def close(self) -> None:
+        """Ends threads and processes; the stream can still go on from where it is."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+
+    def _reader(self) -> BatchReader:
+        return BatchReader(
+            self._datasets,
+            self._order,
+            self._batch_size,
+            self._shard,
+            self._reading.threads,
+            self._position,
+        )
+
+
+class _Feed:
+    """Takes batches from Grain in a thread, so that a wait for one can end."""
+
+    def __init__(self, reader: BatchReader, reading: Reading):
+        self._reading = reading
+        self._ready: queue.Queue[Delivery | Exception] = queue.Queue(1)
+        self._closed = threading.Event()
+        self._batches = Batches(reader, reading)
+        thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        thread.start()
+
+    def next(self) -> Delivery:
+        try:
+            item = self._ready.get(timeout=self._reading.timeout_seconds)
+        except queue.Empty as error:
+            raise UserError(
+                f"data: no batch for {self._reading.timeout_seconds:g} s: the disk or "
+                "a worker is stuck; look after it, or raise 'data.timeout_seconds'"
+            ) from error
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        self._closed.set()
+        self._batches.close()
+
+    def _run(self) -> None:
+        try:
+            for delivery in self._batches:
+                self._put(delivery)
+                if self._closed.is_set():
+                    return
+        except Exception as error:
+            # After `close` Grain's iterator fails in ways that mean nothing.
+            self._put(error)
+
+    def _put(self, item: Delivery | Exception) -> None:
+        while not self._closed.is_set():
+            try:
+                return self._ready.put(item, timeout=_LOOK_SECONDS)
+            except queue.Full:
+                continue
 
 
 def training_batches(
@@ -43,29 +168,11 @@ def training_batches(
     seed: int,
     start_step: int = 0,
     shard: tuple[int, int] = (0, 1),
-    workers: int = 8,
-) -> Iterator[Batch]:
-    """Endless augmented batches from `start_step` on, each epoch in a new order.
-
-    Args:
-      dataset: where examples come from.
-      batch_size: examples of a step on all hosts together.
-      seed: decides order and augmentation.
-      start_step: the first step that is given.
-      shard: (index, count) of this host; it gets its contiguous part of every batch.
-      workers: threads that read examples.
-
-    Raises:
-      ValueError: the batch cannot be split evenly over the hosts.
-      UserError: a file of the data set is missing or damaged.
-    """
-    part, parts = shard
-    if batch_size % parts or not 0 <= part < parts:
-        raise ValueError(f"a batch of {batch_size} cannot be split for shard {shard}")
-    local = batch_size // parts
-    starts = (k * batch_size + part * local for k in itertools.count(start_step))
-    requests = (_training_requests(len(dataset), seed, s, local) for s in starts)
-    return _prepared(dataset, requests, workers)
+    reading: Reading | None = None,
+) -> TrainingBatches:
+    """`TrainingBatches` of one data set: each epoch in a new order."""
+    order = ExampleOrder([DataSetShare("data", len(dataset), 1.0)], seed)
+    return TrainingBatches([dataset], order, batch_size, start_step, shard, reading)
 
 
 def ordered_batches(
@@ -85,20 +192,6 @@ def ordered_batches(
     batches = _prepared(dataset, requests, workers)
     for start, batch in zip(starts, batches, strict=True):
         yield batch, (start + np.arange(batch_size) <= last).astype(np.float32)
-
-
-def _training_requests(count: int, seed: int, start: int, length: int) -> list[Request]:
-    requests: list[Request] = []
-    for position in range(start, start + length):
-        epoch, place = divmod(position, count)
-        index = int(_permutation(count, seed, epoch)[place])
-        requests.append((index, np.random.default_rng((seed, epoch, index))))
-    return requests
-
-
-@functools.lru_cache(maxsize=4)
-def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 def _prepared(

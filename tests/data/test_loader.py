@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from dsr_jax.data import Batch, ordered_batches, training_batches
+from dsr_jax.data import Batch, Reading, ordered_batches, training_batches
 from dsr_jax.errors import UserError
 
 COUNT = 7
@@ -62,9 +62,9 @@ def test_every_epoch_holds_everything_once_in_a_new_order():
 
 @pytest.mark.parametrize("start_step", [1, 5, 9])
 def test_resuming_goes_on_with_the_same_stream(start_step):
-    whole = _take(12, batch_size=3, seed=5, workers=4)
+    whole = _take(12, batch_size=3, seed=5, reading=Reading(threads=4))
     rest = _take(
-        12 - start_step, batch_size=3, seed=5, start_step=start_step, workers=1
+        12 - start_step, batch_size=3, seed=5, start_step=start_step, reading=Reading(threads=1)
     )
     for all_of_it, after in zip(whole, rest, strict=True):
         np.testing.assert_array_equal(all_of_it[start_step:], after)
@@ -105,7 +105,7 @@ def test_a_broken_example_reaches_the_caller():
 
 def test_threads_read_and_end_with_the_stream():
     dataset = _Numbers()
-    stream = training_batches(dataset, 7, seed=0, workers=3)
+    stream = training_batches(dataset, 7, seed=0, reading=Reading(threads=3))
     next(stream)
     assert (
         1 < len(dataset.threads) <= 3 and threading.get_ident() not in dataset.threads
