@@ -20,6 +20,7 @@ import argparse
 import functools
 import itertools
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -46,7 +48,17 @@ from dsr_jax.semantics import write_label_map
 
 HEIGHT, WIDTH = 480, 640
 RESOLUTION = 224
-JPEG_QUALITY = 85
+JPEG_QUALITY = 80
+# Batches before a measurement.
+_WARM_UP = 4
+
+
+class Speed(NamedTuple):
+    """Of one way to read."""
+
+    images_per_second: float
+    cpu_ms: float
+    """Of all processes, an image: what it takes whoever else uses the machine."""
 
 
 def photograph(generator: np.random.Generator) -> np.ndarray:
@@ -148,11 +160,25 @@ def released(folder: Path, batch_size: int, workers: int, lean: bool) -> Iterato
     return itertools.chain.from_iterable(itertools.repeat(loader))
 
 
-def images_per_second(batches: Iterator, batch_size: int, count: int) -> float:
-    begin = time.perf_counter()
+def cpu_seconds() -> float:
+    """Of this process and its workers so far."""
+    ticks = 0
+    for child in multiprocessing.active_children():
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def measure(batches: Iterator, batch_size: int, count: int) -> Speed:
+    """Over `count` batches, after what starts up and is read ahead."""
+    for _ in range(_WARM_UP):
+        next(batches)
+    begin, spent = time.perf_counter(), cpu_seconds()
     for _ in range(count):
         next(batches)
-    return batch_size * count / (time.perf_counter() - begin)
+    images = batch_size * count
+    seconds, spent = time.perf_counter() - begin, cpu_seconds() - spent
+    return Speed(images / seconds, 1e3 * spent / images)
 
 
 def candidates(
@@ -193,7 +219,7 @@ def main() -> int:
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--output", help="a JSON file for the figures")
     options = parser.parse_args()
-    speeds: dict[str, list[float]] = {}
+    speeds: dict[str, list[Speed]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_data(folder, options.images)
@@ -204,34 +230,44 @@ def main() -> int:
         ):
             # Alone on the machine: the others' workers have ended.
             batches = makers[what]()
-            # What starts up and what is read ahead does not count.
-            images_per_second(batches, options.batch_size, 4)
-            speed = images_per_second(batches, options.batch_size, options.batches)
+            speed = measure(batches, options.batch_size, options.batches)
             speeds.setdefault(what, []).append(speed)
             if close := getattr(batches, "close", None):
                 close()
             del batches
-            print(f"  {what:32s} {speed:7.0f} images/s", flush=True)
+            print(f"  {what:34s} {speed.images_per_second:7.0f} images/s", flush=True)
     report(speeds, options)
     return 0
 
 
-def report(speeds: dict[str, list[float]], options: argparse.Namespace) -> None:
-    medians = {what: statistics.median(values) for what, values in speeds.items()}
-    print(f"\nload {os.getloadavg()[0]:.1f}, {options.cores} cores; medians")
-    for what, median in medians.items():
-        values = speeds[what]
-        print(f"{what:34s} {median:7.0f}  ({min(values):.0f} to {max(values):.0f})")
+def report(speeds: dict[str, list[Speed]], options: argparse.Namespace) -> None:
+    print(f"\nload {os.getloadavg()[0]:.1f}, {options.cores} cores; medians (extremes)")
+    print(f"{'':34s} {'images/s':>24s} {'CPU ms an image':>24s}")
+    medians = {}
+    for what, rounds in speeds.items():
+        columns = list(zip(*rounds, strict=True))
+        medians[what] = [statistics.median(column) for column in columns]
+        cells = [
+            f"{middle:8.{digits}f} ({min(column):.{digits}f} to {max(column):.{digits}f})"
+            for middle, column, digits in zip(
+                medians[what], columns, (0, 2), strict=True
+            )
+        ]
+        print(f"{what:34s} {cells[0]:>24s} {cells[1]:>24s}")
     kinds = ("dsr-jax,", "dsr-jax + labels", "DataLoader literal", "DataLoader lean")
     best = {
-        kind: max(v for k, v in medians.items() if k.startswith(kind))
+        kind: max(found)
         for kind in kinds
-        if any(k.startswith(kind) for k in medians)
+        if (found := [v for k, v in medians.items() if k.startswith(kind)])
     }
     for mine, peer in itertools.product(kinds[:2], kinds[2:]):
         if peer in best:
-            ratio = best[mine] / best[peer]
-            print(f"{mine.strip(',')}: {ratio:.2f} x the best {peer}")
+            faster = best[mine][0] / best[peer][0]
+            cheaper = best[peer][1] / best[mine][1]
+            print(
+                f"{mine.strip(',')}: {faster:.2f} x the images per second of the best "
+                f"{peer}, {cheaper:.2f} x those per CPU second"
+            )
     if options.output:
         Path(options.output).write_text(json.dumps(speeds, indent=1) + "\n")
 

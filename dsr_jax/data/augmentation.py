@@ -70,8 +70,8 @@ def draw_augmentation(
         1 - settings.channel_noise, 1 + settings.channel_noise, 3
     )
     rotates = generator.random() >= settings.no_rotation_probability
-    rotation = np.clip(generator.standard_normal(), -2, 2) * rotates
-    scale = 1 + settings.scale_std * np.clip(generator.standard_normal(), -1, 1)
+    rotation = min(max(generator.standard_normal(), -2.0), 2.0) * rotates
+    scale = 1 + settings.scale_std * min(max(generator.standard_normal(), -1.0), 1.0)
     return Augmentation(
         flip=bool(flip),
         channel_factors=(float(factors[0]), float(factors[1]), float(factors[2])),
@@ -118,7 +118,7 @@ def flip_example(example: Batch) -> Batch:
     side = np.array([-1, 1, 1], np.float32)
     return dataclasses.replace(
         example,
-        image=np.ascontiguousarray(np.asarray(example.image)[:, ::-1]),
+        image=cv2.flip(np.asarray(example.image), 1),
         labels=flip_label_map(np.asarray(example.labels)),
         keypoints_ndc=np.asarray(example.keypoints_ndc)[KEYPOINT_FLIP_49] * side,
         joints=np.asarray(example.joints)[_JOINTS_24_FLIP] * np.append(side, 1),

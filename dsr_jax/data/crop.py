@@ -14,13 +14,18 @@ crop pixels, which puts its keypoints about half a crop pixel right of and below
 on average. Here nothing is shifted or truncated: a keypoint stays on its pixel.
 """
 
+import math
+
 import cv2
 import numpy as np
 
-from dsr_jax.arrays import Float, UInt8
+from dsr_jax.arrays import Float, Integer, UInt8
 
 # Side of a box of scale 1 in SPIN's files, in pixels of the photo.
 BOX_PIXELS_PER_SCALE = 200.0
+# Photo pixels a crop pixel up to which one bilinear sample is nearer to the mean of the
+# pixel's area than 2 × 2 are, beyond 1.
+_SEEN_BY_ONE_SAMPLE = 0.15
 # Along one side of a crop: 200 MB for the samples of all.
 _MOST_SAMPLES = 8192
 
@@ -57,22 +62,45 @@ def warp_image(
 ) -> UInt8[np.ndarray, "R R 3"]:
     """Cuts the crop out of the photo: bilinear, black outside the photo.
 
-    When the crop is smaller than its box, each crop pixel is the mean of k × k bilinear
-    samples with k = ⌈b/R⌉: the area of the pixel is seen, and nothing aliases. Of boxes
-    beyond 8192 px fewer samples are taken, as memory is not without end.
+    Each crop pixel is the mean of k × k bilinear samples, k = ⌈b/R - 0.15⌉: the area of
+    the pixel is seen, and nothing aliases. A bilinear sample is itself a mean, of about
+    1.2 px, so more of them would blur: docs/input.md has the errors. Of boxes beyond
+    8192 px fewer samples are taken, as memory is not without end.
     """
-    samples = max(1, int(np.ceil(np.sqrt(abs(np.linalg.det(affine[:, :2]))) - 1e-6)))
+    scale = np.sqrt(abs(np.linalg.det(affine[:, :2])))
+    samples = max(1, math.ceil(scale - _SEEN_BY_ONE_SAMPLE))
     samples = min(samples, max(1, _MOST_SAMPLES // resolution))
+    part, corner = _seen_part(image, affine, resolution)
+    if not part.size:
+        return np.zeros((resolution, resolution, 3), np.uint8)
     fine = affine.astype(np.float64).copy()
+    fine[:, 2] -= corner
     # Fine pixel f lies at crop coordinate (f + 1/2)/k - 1/2.
     fine[:, 2] += affine[:, :2] @ np.full(2, 0.5 / samples - 0.5)
     fine[:, :2] /= samples
     side = samples * resolution
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(image, fine, (side, side), flags=flags)
-    if samples == 1:
-        return warped
-    return cv2.resize(warped, (resolution, resolution), interpolation=cv2.INTER_AREA)
+    # OpenCV warps four channels in half the time of three.
+    four = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
+    warped = cv2.warpAffine(four, fine, (side, side), flags=flags)
+    if samples > 1:
+        size = (resolution, resolution)
+        warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+
+
+def _seen_part(
+    image: UInt8[np.ndarray, "H W 3"], affine: Float[np.ndarray, "2 3"], resolution: int
+) -> tuple[UInt8[np.ndarray, "h w 3"], Integer[np.ndarray, "2"]]:
+    """The part of the photo that a crop can show, and its top-left pixel (u, v)."""
+    ends = np.array([-1.0, resolution])
+    corners = np.stack(np.meshgrid(ends, ends), -1).reshape(-1, 2)
+    places = transform_points(corners, affine)
+    size = np.array([image.shape[1], image.shape[0]])
+    # Clipped while they are floats: a box may lie beyond all integers.
+    first = np.clip(np.floor(places.min(0)) - 1, 0, size).astype(int)
+    last = np.clip(np.ceil(places.max(0)) + 2, 0, size).astype(int)
+    return image[first[1] : last[1], first[0] : last[0]], first
 
 
 def warp_labels(

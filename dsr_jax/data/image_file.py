@@ -84,7 +84,8 @@ def write_image(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
 def is_truncated(data: bytes) -> bool:
     """Whether a JPEG or PNG file stops before its end marker; False for other data."""
     if data.startswith(_JPEG_START):
-        return data.find(_JPEG_END, _jpeg_scan_start(data)) < 0
+        # From the end: in a whole file the marker is there.
+        return data.rfind(_JPEG_END, _jpeg_scan_start(data)) < 0
     if data.startswith(_PNG_START):
         return not _has_png_end(data)
     return False

@@ -26,6 +26,8 @@ from dsr_jax.errors import UserError
 _BATCHES_AHEAD = 2
 # Between two looks at whether the stream was closed.
 _LOOK_SECONDS = 0.2
+# How long a closed stream's thread is waited for; a stuck one ends with the process.
+_JOIN_SECONDS = 5.0
 
 # An example's index and the generator of its augmentation.
 Request = tuple[int, np.random.Generator | None]
@@ -125,8 +127,8 @@ class _Feed:
         self._ready: queue.Queue[Delivery | Exception] = queue.Queue(1)
         self._closed = threading.Event()
         self._batches = Batches(reader, reading)
-        thread = threading.Thread(target=self._run, name="batches", daemon=True)
-        thread.start()
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        self._thread.start()
 
     def next(self) -> Delivery:
         try:
@@ -143,6 +145,7 @@ class _Feed:
     def close(self) -> None:
         self._closed.set()
         self._batches.close()
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         try:

@@ -15,6 +15,9 @@ from dsr_jax.semantics.taxonomy import CIHP, NUM_LABELS, VOID, Taxonomy, label_l
 
 # How `VOID` is painted: no label of any palette is near.
 _VOID_COLOUR = (224, 224, 224)
+# Every byte with its side swapped; what is no label stays.
+_SWAPPED = np.arange(256, dtype=np.uint8)
+_SWAPPED[:NUM_LABELS] = CIHP.flip
 
 
 class BrokenLabelMap(UserError):
@@ -107,6 +110,8 @@ def flip_label_map(
 
     Keeps the kind of array (NumPy or JAX) and its dtype, and `VOID`.
     """
+    if isinstance(labels, np.ndarray) and labels.dtype == np.uint8:
+        return _SWAPPED[labels[..., ::-1]]
     array = np if isinstance(labels, np.ndarray) else jnp
     mirrored = labels[..., ::-1]
     known = mirrored < NUM_LABELS

@@ -64,7 +64,11 @@ def test_every_epoch_holds_everything_once_in_a_new_order():
 def test_resuming_goes_on_with_the_same_stream(start_step):
     whole = _take(12, batch_size=3, seed=5, reading=Reading(threads=4))
     rest = _take(
-        12 - start_step, batch_size=3, seed=5, start_step=start_step, reading=Reading(threads=1)
+        12 - start_step,
+        batch_size=3,
+        seed=5,
+        start_step=start_step,
+        reading=Reading(threads=1),
     )
     for all_of_it, after in zip(whole, rest, strict=True):
         np.testing.assert_array_equal(all_of_it[start_step:], after)
