@@ -18,6 +18,7 @@ from dsr_jax.evaluation import format_evaluation, write_evaluation
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.data_source import (
+    example_order,
     open_datasets,
     training_stream,
     trouble_counts,
@@ -36,7 +37,7 @@ from dsr_jax.training.loop import Hooks, train
 from dsr_jax.training.metrics import METRICS_FILE, MetricWriter, read_metrics
 from dsr_jax.training.optimizer import build_optimizer
 from dsr_jax.training.pictures import build_panel, first_people
-from dsr_jax.training.run_folder import PICTURES, open_run_folder
+from dsr_jax.training.run_folder import PICTURES, keep_same_data, open_run_folder
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
 from dsr_jax.training.step import build_train_step
@@ -85,6 +86,8 @@ def run(stop: StopRequest) -> None:
     datasets = open_datasets(settings)
     check_evaluation_name(settings, settings.evaluation.dataset)
     workdir = open_run_folder(str(WORKDIR.value), CONFIG.value)
+    if datasets:
+        keep_same_data(workdir, example_order(settings, datasets).state(0)["datasets"])
 
     ####################################################################################
     #                          State: shapes, start, restore                           #
@@ -146,6 +149,7 @@ def run(stop: StopRequest) -> None:
         checkpoints,
         stop,
     )
+    batches.close()
     writer.close()
     checkpoints.close()
     if unused := trouble_report(settings, datasets):

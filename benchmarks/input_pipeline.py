@@ -248,10 +248,8 @@ def report(speeds: dict[str, list[Speed]], options: argparse.Namespace) -> None:
         columns = list(zip(*rounds, strict=True))
         medians[what] = [statistics.median(column) for column in columns]
         cells = [
-            f"{middle:8.{digits}f} ({min(column):.{digits}f} to {max(column):.{digits}f})"
-            for middle, column, digits in zip(
-                medians[what], columns, (0, 2), strict=True
-            )
+            f"{middle:.{n}f} ({min(column):.{n}f} to {max(column):.{n}f})"
+            for middle, column, n in zip(medians[what], columns, (0, 2), strict=True)
         ]
         print(f"{what:34s} {cells[0]:>24s} {cells[1]:>24s}")
     kinds = ("dsr-jax,", "dsr-jax + labels", "DataLoader literal", "DataLoader lean")

@@ -35,6 +35,8 @@ def base_config() -> ConfigDict:
         "datasets": (),
         "broken_photos": "stop",
         "workers": 8,
+        "worker_processes": 0,
+        "timeout_seconds": 600.0,
     }
     # How the label maps of files are read, cleaned and refused; what is not marked is
     # ours, and docs/semantics.md gives the measurements behind it.

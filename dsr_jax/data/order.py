@@ -8,7 +8,7 @@ function of the seed and the position: hosts, workers and devices have no say.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ class ExampleOrder:
 
 
 def check_same_data(
-    before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]
+    before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
 ) -> None:
     """Refuses to continue a stream with other data sets than it began with.
 

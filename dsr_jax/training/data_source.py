@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import jax
 import numpy as np
@@ -17,15 +17,18 @@ from dsr_jax.data import (
     AugmentationSettings,
     Batch,
     CropDataset,
+    Dataset,
+    DataSetShare,
+    ExampleOrder,
     FolderDataset,
     FolderSettings,
     Person,
+    Reading,
+    TrainingBatches,
     draw_augmentation,
     flip_example,
     scale_channels,
-    training_batches,
 )
-from dsr_jax.data.loader import Dataset
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
 from dsr_jax.training.devices import BATCH_AXIS, put_batch
@@ -137,8 +140,8 @@ def training_stream(
     start_step: int,
     datasets: Sequence[Dataset] = (),
     check: Callable[[], None] = lambda: None,
-) -> Iterator[Batch]:
-    """Endless batches on the devices, from `start_step` on.
+) -> Generator[Batch, None, None]:
+    """Endless batches on the devices, from `start_step` on; to be closed at the end.
 
     Args:
       settings: of the run.
@@ -154,25 +157,46 @@ def training_stream(
     training, data = settings.training, settings.data
     if data.source == SYNTHETIC and data.pool == 0:
         return _fresh_people(settings, body, mesh, start_step)
-    shares = [float(entry[-1]) for entry in data.datasets]
+    processes = data.worker_processes
     if data.source == SYNTHETIC:
         people = make_people(
             body, settings.synthetic, training.seed, "train", data.pool, mesh, check
         )
-        datasets, shares = [PeopleDataset(people, settings.augmentation)], [1.0]
-    counts = split_by_share(shares, training.batch_size)
-    streams = [
-        training_batches(
-            dataset,
-            count,
-            training.seed + number,
-            start_step,
-            (jax.process_index(), jax.process_count()),
-            data.workers,
-        )
-        for number, (dataset, count) in enumerate(zip(datasets, counts, strict=True))
+        # In memory already: workers would only copy them.
+        datasets, processes = [PeopleDataset(people, settings.augmentation)], 0
+    stream = TrainingBatches(
+        datasets,
+        example_order(settings, datasets),
+        training.batch_size,
+        start_step,
+        (jax.process_index(), jax.process_count()),
+        Reading(data.workers, processes, data.timeout_seconds),
+    )
+    return _on_devices(stream, mesh)
+
+
+def example_order(settings: RunSettings, datasets: Sequence[Dataset]) -> ExampleOrder:
+    """What the training stream shows at each position.
+
+    Args:
+      settings: of the run.
+      datasets: what `open_datasets` returns, or the pool of synthetic people alone.
+
+    Raises:
+      UserError: a share that is too small beside the others.
+    """
+    data = settings.data
+    named = [(SYNTHETIC, 1.0)]
+    if data.source != SYNTHETIC:
+        named = [(str(entry[0]), float(entry[-1])) for entry in data.datasets]
+    shares = [
+        DataSetShare(name, len(dataset), share)
+        for (name, share), dataset in zip(named, datasets, strict=True)
     ]
-    return (put_batch(_joined(parts), mesh) for parts in zip(*streams, strict=True))
+    try:
+        return ExampleOrder(shares, settings.training.seed)
+    except ValueError as error:
+        raise UserError(f"config key 'data.datasets': {error}") from error
 
 
 def open_datasets(settings: RunSettings) -> list[Dataset]:
@@ -225,33 +249,22 @@ def trouble_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
     return "\n".join(lines)
 
 
-def split_by_share(shares: Sequence[float], batch_size: int) -> list[int]:
-    """How many examples of a batch each data set gives: largest remainders.
-
-    Raises:
-      UserError: a data set would give none.
-    """
-    exact = np.asarray(shares, np.float64) / np.sum(shares) * batch_size
-    counts = np.floor(exact).astype(int)
-    for index in np.argsort(counts - exact, kind="stable")[: batch_size - counts.sum()]:
-        counts[index] += 1
-    if counts.min() < 1:
-        raise UserError(
-            f"config key 'data.datasets': a share of {min(shares)} gives no example in "
-            f"a batch of {batch_size}; enlarge it or 'training.batch_size'"
-        )
-    return counts.tolist()
-
-
 def _fresh_people(
     settings: RunSettings, body: BodyModel, mesh: Mesh, start_step: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     generate = people_generator(settings.synthetic, settings.training.batch_size, mesh)
     for step in itertools.count(start_step):
         yield generate(split_key(settings.training.seed, "train", step), body)
 
 
-def _joined(parts: Sequence[Batch]) -> Batch:
-    if len(parts) == 1:
-        return parts[0]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+def _on_devices(stream: TrainingBatches, mesh: Mesh) -> Generator[Batch, None, None]:
+    """Sends each batch while the one before it is used."""
+    try:
+        sent = put_batch(next(stream), mesh)
+        for batch in stream:
+            # Returns at once: the copy runs beside the step.
+            following = put_batch(batch, mesh)
+            yield sent
+            sent = following
+    finally:
+        stream.close()

@@ -1,27 +1,34 @@
 """The folder of a run: its config, its checkpoints, and who may continue it.
 
 config.json      the config that the run was started with
+data.json        name, length and share of each data set in files
 metrics.jsonl    one record a line; events.* are the same for TensorBoard
 checkpoints/     the latest state and the best one
 pictures/        panels: image, labels, rendered semantics, overlay, side view
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from dsr_jax.data import check_same_data
 from dsr_jax.errors import UserError
 from dsr_jax.files import write_bytes
 
 CONFIG_FILE = "config.json"
+DATA_FILE = "data.json"
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
-# What one changes to save a run that has blown up; the state's form stays the same.
-CHANGEABLE_KEYS = ("optimizer.learning_rate", "optimizer.clip_norm")
+# What one changes to save a run that has blown up, the state's form being the same; and
+# who reads the data, which are the same whoever does.
+CHANGEABLE_KEYS = (
+    *("optimizer.learning_rate", "optimizer.clip_norm"),
+    *("data.workers", "data.worker_processes", "data.timeout_seconds"),
+)
 NETWORK_SECTIONS = ("regressor", "body")
 # Of those sections, what plays a part in evaluation alone.
 EVALUATION_KEYS = ("male", "female")
@@ -58,6 +65,29 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
         _check_same_run(file, dict(_flatten(json.loads(text))))
     write_bytes(file, text.encode())
     return folder
+
+
+def keep_same_data(folder: Path, datasets: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses to continue a run with other data, and notes the data of a new one.
+
+    A checkpoint knows how many examples the run has seen, and these data sets which
+    they were: other data under the same names would give it a stream with gaps.
+
+    Args:
+      folder: of the run.
+      datasets: name, length and share of each, as `ExampleOrder.state` gives them.
+
+    Raises:
+      UserError: the run that the folder holds began with other data.
+    """
+    file = folder / DATA_FILE
+    if file.exists() and any((folder / CHECKPOINTS).iterdir()):
+        try:
+            check_same_data(_read_json(file).get("datasets", []), datasets)
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from error
+    text = json.dumps({"datasets": list(datasets)}, indent=2) + "\n"
+    write_bytes(file, text.encode())
 
 
 def read_run_config(workdir: str | Path) -> ConfigDict:

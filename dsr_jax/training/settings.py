@@ -79,13 +79,17 @@ class DataSettings:
     """Synthetic people made at the start and drawn from again and again; 0 makes new
     ones for every step."""
     datasets: tuple[tuple[str | float, ...], ...]
-    """(name, npz file, folder of images, folder of label maps or "", share of a
-    batch); or (name, folder of records, split, "", share)."""
+    """(name, npz file, folder of images, folder of label maps or "", share of the
+    examples); or (name, folder of records, split, "", share)."""
     broken_photos: str
     """What a photo that cannot be used does: "stop" ends with one line; with "skip" its
     example weighs nothing and is counted."""
     workers: int
-    """Threads that read and augment examples."""
+    """Threads that read and augment examples; in each process that does."""
+    worker_processes: int
+    """Processes that read examples of files; 0: the training's own does."""
+    timeout_seconds: float
+    """How long a batch may take to read before the run ends with an error."""
 
     def __post_init__(self) -> None:
         if self.broken_photos not in BROKEN:
@@ -97,8 +101,12 @@ class DataSettings:
             raise ValueError(
                 f"source is {self.source!r}: {nearest(self.source, SOURCES)}"
             )
-        if min(self.image_size, self.workers) < 1 or self.pool < 0:
-            raise ValueError("image_size and workers are at least 1, pool at least 0")
+        if min(self.image_size, self.workers) < 1:
+            raise ValueError("image_size and workers are at least 1")
+        if min(self.pool, self.worker_processes) < 0:
+            raise ValueError("pool and worker_processes are at least 0")
+        if not self.timeout_seconds > 0:
+            raise ValueError("timeout_seconds is above 0")
         if self.source == FOLDER and not self.datasets:
             raise ValueError("datasets is empty: name at least one for source 'folder'")
         for entry in self.datasets:

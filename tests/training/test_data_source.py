@@ -15,8 +15,8 @@ from dsr_jax.errors import UserError
 from dsr_jax.training import data_source
 from dsr_jax.training.data_source import (
     PeopleDataset,
+    example_order,
     open_datasets,
-    split_by_share,
     training_stream,
     trouble_counts,
     trouble_report,
@@ -115,22 +115,16 @@ class _Sized:
     image_size = SIZE
 
 
-@pytest.mark.parametrize(
-    ("shares", "size", "expected"),
-    [
-        ([1.0], 7, [7]),
-        ([0.5, 0.3, 0.2], 128, [64, 38, 26]),
-        ([1.0, 1.0, 1.0], 8, [3, 3, 2]),
-        ([0.9, 0.1], 10, [9, 1]),
-    ],
-)
-def test_shares_of_a_batch(shares, size, expected):
-    assert split_by_share(shares, size) == expected
-
-
 def test_a_share_too_small_is_one_line():
-    with pytest.raises(UserError, match=r"a share of 0.01 gives no example"):
-        split_by_share([0.99, 0.01], 8)
+    sets = tuple((name, "a.npz", "images", "", share) for name, share in SMALL)
+    settings = settings_with(**{"data.source": "folder", "data.datasets": sets})
+    people = jax.device_get(fake_people(jax.random.key(0), 4, None, _Sized()))
+    datasets = [PeopleDataset(people)] * 2
+    with pytest.raises(UserError, match=r"'data.datasets': a share of 1e-06 beside 1"):
+        example_order(settings, datasets)
+
+
+SMALL = (("many", 1.0), ("few", 1e-6))
 
 
 def test_data_sets_are_mixed_by_share(tmp_path):

@@ -14,6 +14,11 @@ def nearest_set(
     values: Integer[np.ndarray, "H W"], u: float, v: float, radius: float
 ) -> int:
     """The nearest value that is not 0; 0 if there is none within `radius` pixels."""
+    # The point's own pixel is the nearest of all: most keypoints lie on their label.
+    row, column = math.ceil(v - 0.5), math.ceil(u - 0.5)
+    within = 0 <= row < values.shape[0] and 0 <= column < values.shape[1]
+    if within and values[row, column]:
+        return int(values[row, column])
     window, squared = _about(values, u, v, radius)
     squared = np.where(window != 0, squared, np.inf)
     if squared.min(initial=np.inf) > max(radius, _HALF_DIAGONAL) ** 2:
