@@ -148,15 +148,17 @@ def _checked(
     indices: UInt8[np.ndarray, "H W"], taxonomy: Taxonomy, void: bool
 ) -> UInt8[np.ndarray, "H W"]:
     last = len(taxonomy.names) - 1
-    numbers = indices[indices != VOID] if void else indices
-    worst = int(numbers.max(initial=0))
+    worst = int(indices.max(initial=0))
+    has_void = void and worst == VOID
+    numbers = indices[indices != VOID] if has_void else indices
+    worst = int(numbers.max(initial=0)) if has_void else worst
     if worst > last:
         raise PngError(
             f"has the value {worst}, but {taxonomy.name}'s labels are 0 to {last}; "
             "name the taxonomy that it is in, or map it by name first",
             "unknown labels",
         )
-    if void and VOID in indices and not numbers.any():
+    if has_void and not numbers.any():
         raise PngError(
             "has no label but 0 and 255: it is a silhouette, not a label map",
             "silhouette",

@@ -51,11 +51,16 @@ def small_regions(
 ) -> Bool[np.ndarray, "H W"]:
     """Where a connected region of one label has fewer than `smallest` pixels."""
     specks = np.zeros(labels.shape, bool)
+    person = _window(labels, 0)
     for label in np.flatnonzero(value_counts(labels)):
-        mask = labels == label
-        window = _window(mask, 0) if label else _holes_window(~mask, smallest)
+        window = person if label else _holes_window(labels, smallest)
+        mask = labels[window] == label
+        if label:
+            # A part of the person: what is searched is smaller still.
+            part = _window(mask, 0)
+            window, mask = _inside(window, part), mask[part]
         _, regions, statistics, _ = cv2.connectedComponentsWithStats(
-            mask[window].astype(np.uint8)
+            mask.view(np.uint8)
         )
         small = statistics[:, cv2.CC_STAT_AREA] < smallest
         # Component 0 is what does not have the label.
@@ -65,7 +70,7 @@ def small_regions(
     return specks
 
 
-def _holes_window(foreground: Bool[np.ndarray, "H W"], smallest: float) -> _Window:
+def _holes_window(foreground: np.ndarray, smallest: float) -> _Window:
     """Where background may be a speck: about the foreground.
 
     The margin makes the strip of background along any side no speck, so that what
@@ -76,8 +81,19 @@ def _holes_window(foreground: Bool[np.ndarray, "H W"], smallest: float) -> _Wind
     return _window(foreground, math.ceil(smallest / max(1, min(sides))))
 
 
-def _window(mask: Bool[np.ndarray, "H W"], margin: int) -> _Window:
-    """Rows and columns of the set pixels, and `margin` more within the map."""
-    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+def _inside(outer: _Window, inner: _Window) -> _Window:
+    """A window of a window, in the whole map."""
+    rows, columns = (
+        slice(a.start + b.start, a.start + b.stop)
+        for a, b in zip(outer, inner, strict=True)
+    )
+    return rows, columns
+
+
+def _window(
+    mask: Bool[np.ndarray, "H W"] | UInt8[np.ndarray, "H W"], margin: int
+) -> _Window:
+    """Rows and columns of what is not 0, and `margin` more within the map."""
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     rows = slice(max(0, top - margin), top + height + margin)
     return rows, slice(max(0, left - margin), left + width + margin)
