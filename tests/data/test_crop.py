@@ -1,5 +1,6 @@
 """The one affine map: sub-pixel positions, no aliasing, labels that stay labels."""
 
+import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -133,3 +134,62 @@ def test_absent_keypoints_are_zero_and_confidences_are_clipped():
 def test_a_box_without_size_is_refused(size):
     with pytest.raises(ValueError, match="must be positive"):
         crop_affine(np.zeros(2), size, 10)
+
+
+def _true_means(image, affine, resolution):
+    """Slow: the mean of what of each photo pixel lies in each crop pixel."""
+    steps = (np.arange(12) + 0.5) / 12 - 0.5
+    fine = (np.arange(resolution)[:, None] + steps).ravel()
+    points = transform_points(np.stack(np.meshgrid(fine, fine), -1), affine)
+    u, v = np.rint(points).astype(int).transpose(2, 0, 1)
+    height, width = image.shape[:2]
+    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    values = np.where(inside[..., None], image[v % height, u % width], 0.0)
+    shape = (resolution, len(steps), resolution, len(steps), 3)
+    return values.reshape(shape).mean((1, 3))
+
+
+def _sampled_means(image, affine, resolution, samples):
+    """Slow: the mean of samples × samples bilinear values, in float64."""
+    steps = (np.arange(samples) + 0.5) / samples - 0.5
+    fine = (np.arange(resolution)[:, None] + steps).ravel()
+    points = transform_points(np.stack(np.meshgrid(fine, fine), -1), affine)
+    padded = np.pad(image.astype(float), ((1, 1), (1, 1), (0, 0)))
+    u, v = (np.clip(points + 1, 0, [s - 1.001 for s in padded.shape[1::-1]])).transpose(
+        2, 0, 1
+    )
+    column, row = np.floor(u).astype(int), np.floor(v).astype(int)
+    across, down = (u - column)[..., None], (v - row)[..., None]
+    top = padded[row, column] * (1 - across) + padded[row, column + 1] * across
+    below = (
+        padded[row + 1, column] * (1 - across) + padded[row + 1, column + 1] * across
+    )
+    values = top * (1 - down) + below * down
+    shape = (resolution, samples, resolution, samples, 3)
+    return values.reshape(shape).mean((1, 3))
+
+
+@pytest.mark.parametrize("scale", [0.6, 1.1, 1.7, 2.1, 3.3])
+@pytest.mark.parametrize("rotation", [0.0, 0.4])
+def test_pixels_are_as_near_to_their_area_as_dense_samples(scale, rotation):
+    """Of a photo whose detail goes down to the pixel, over its edge too."""
+    generator = np.random.default_rng(3)
+    noise = generator.normal(size=(130, 150, 3))
+    coarse = cv2.GaussianBlur(generator.normal(size=noise.shape), (0, 0), 3)
+    image = np.clip(118 + 250 * coarse + 8 * noise, 0, 255).astype(np.uint8)
+    affine = crop_affine(np.array([70.3, 60.8]), 40 * scale, 40, rotation)
+    wanted = _true_means(image, affine, 40)
+    error = np.abs(warp_image(image, affine, 40) - wanted).mean()
+    samples = int(np.ceil(scale))
+    dense = np.abs(_sampled_means(image, affine, 40, samples) - wanted).mean()
+    # Half a grey level for being whole numbers.
+    assert error < dense + 0.3
+    # Another half pixel would be several levels.
+    assert error < (2.5 if scale < 1 else 1.5)
+
+
+def test_a_crop_beside_the_photo_is_black():
+    image = np.full((20, 30, 3), 200, np.uint8)
+    for center in ((-80.0, 10.0), (15.0, 1e12)):
+        affine = crop_affine(np.array(center), 20.0, 16, 0.3)
+        assert warp_image(image, affine, 16).max() == 0
