@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import numpy as np
 from absl import flags
 
 from dsr_jax.data.batch_reader import BatchReader, Delivery
@@ -51,7 +52,7 @@ class Batches(Iterator[Delivery]):
         # It looks at flags, which only programs of absl have read.
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
-        self._reader = reader
+        self._reader, self._shared = reader, reading.processes > 0
         options = grain.ReadOptions(_BATCHES_AT_ONCE, _BATCHES_AT_ONCE)
         batches = grain.MapDataset.source(reader).to_iter_dataset(options)
         if reading.processes:
@@ -67,7 +68,7 @@ class Batches(Iterator[Delivery]):
           UserError: a worker process has ended.
         """
         try:
-            return next(self._iterator)
+            delivery: Delivery = next(self._iterator)
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
@@ -76,6 +77,12 @@ class Batches(Iterator[Delivery]):
                 "/dev/shm may be full; lower 'data.worker_processes' or "
                 "'training.batch_size'"
             ) from error
+        if self._shared:
+            # Copied at once: shared memory that lives until the process ends is lost
+            # with a warning, and a caller may keep a batch that long.
+            fields = delivery["fields"]
+            delivery["fields"] = {name: np.array(fields[name]) for name in fields}
+        return delivery
 
     def close(self) -> None:
         """Ends what was started."""

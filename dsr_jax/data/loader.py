@@ -144,8 +144,9 @@ class _Feed:
 
     def close(self) -> None:
         self._closed.set()
-        self._batches.close()
+        # One at a time: Grain loses shared memory if it is closed in the middle.
         self._thread.join(_JOIN_SECONDS)
+        self._batches.close()
 
     def _run(self) -> None:
         try:
