@@ -3,7 +3,11 @@
 import itertools
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +183,44 @@ def test_a_stuck_worker_process_is_one_line():
         _take(stream, 30)
 
 
+INTERRUPTED = """
+from test_training_stream import PROCESSES, _stream
+
+if __name__ == "__main__":
+    try:
+        for number, batch in enumerate(_stream(reading=PROCESSES)):
+            if number == 3:
+                print("running", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_the_training_alone(tmp_path):
+    """The whole group of processes gets it; only the parent says so, and all end."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED)
+    folder = str(Path(__file__).parent)
+    running = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([folder, *sys.path])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert running.stdout.readline() == "running\n"
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.communicate(timeout=60) == ("interrupted\n", "")
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(running.pid, 0)
+            time.sleep(0.1)
+
+
 class Files:
     """Six people; photo 1 is cut short, label map 2 is, photo 4 is missing."""
 
@@ -233,6 +275,7 @@ def test_broken_files_are_counted_where_the_batches_arrive(reading, capfd):
     ]
 
 
+@pytest.mark.slow
 def test_a_broken_photo_stops_with_its_line_from_a_worker():
     dataset = CropDataset(Files(), CropSettings(8))
     order = ExampleOrder([DataSetShare("files", 6, 1.0)], 0)

@@ -22,6 +22,7 @@ from dsr_jax.training.data_source import (
     trouble_report,
 )
 from dsr_jax.training.devices import device_mesh
+from dsr_jax.training.run_folder import CHECKPOINTS, keep_same_data
 from dsr_jax.training.settings import RunSettings
 
 SIZE = 16
@@ -199,3 +200,17 @@ def test_a_missing_data_set_is_one_line(tmp_path):
     settings = settings_with(**{"data.source": "folder", "data.datasets": sets})
     with pytest.raises(UserError, match=r"data set 'coco' .*coco\.npz"):
         open_datasets(settings)
+
+
+def test_a_run_is_not_continued_with_other_data(tmp_path):
+    one = {"name": "coco", "length": 5, "share": 0.5}
+    keep_same_data(tmp_path, [one])
+    # Nothing was learnt yet: the data may be corrected.
+    (tmp_path / CHECKPOINTS).mkdir()
+    keep_same_data(tmp_path, [one | {"length": 6}])
+    (tmp_path / CHECKPOINTS / "1").mkdir()
+    keep_same_data(tmp_path, [one | {"length": 6}])
+    with pytest.raises(
+        UserError, match=r"data\.json: data set 'coco': its length is 7"
+    ):
+        keep_same_data(tmp_path, [one | {"length": 7}])
