@@ -37,7 +37,9 @@ class Survey:
 
     def shards(self, shard_bytes: int) -> int:
         """How many files of about that size."""
-        return max(1, math.ceil(self.count * self.mean_bytes / shard_bytes))
+        wanted = math.ceil(self.count * self.mean_bytes / shard_bytes)
+        # None is empty, however small they are to be.
+        return max(1, min(wanted, self.count))
 
     def bounds(self, shards: int) -> list[int]:
         """Shard k holds people bounds[k] to bounds[k + 1] - 1."""

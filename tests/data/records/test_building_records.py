@@ -16,7 +16,7 @@ from dsr_jax.data.records import (
     verify_records,
 )
 from dsr_jax.data.records import shard as shard_module
-from dsr_jax.data.records.survey import survey_people
+from dsr_jax.data.records.survey import Survey, survey_people
 from dsr_jax.errors import UserError
 from tests.people_sources import MemorySource, make_person, make_source
 
@@ -31,6 +31,11 @@ def settings_for(folder, **changes):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_no_file_is_to_be_empty():
+    survey = Survey(count=7, digest="", twice={}, mean_bytes=1000.0)
+    assert [survey.shards(size) for size in (10_000, 3_500, 1)] == [1, 2, 7]
 
 
 class Stop(Exception):
