@@ -27,6 +27,7 @@ from dsr_jax.training.data_source import (
 from dsr_jax.training.devices import check_divisible, device_mesh, replicated
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.loading import (
+    check_start_from,
     configured_mean,
     load_regressor,
     load_scene,
@@ -85,6 +86,7 @@ def run(stop: StopRequest) -> None:
     build_regressor = regressor_builder(settings)
     datasets = open_datasets(settings)
     check_evaluation_name(settings, settings.evaluation.dataset)
+    check_start_from(training.start_from)
     workdir = open_run_folder(str(WORKDIR.value), CONFIG.value)
     if datasets:
         keep_same_data(workdir, example_order(settings, datasets).state(0)["datasets"])

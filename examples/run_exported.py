@@ -1,6 +1,6 @@
-"""Runs an exported regressor with JAX, NumPy, OpenCV and safetensors alone.
+"""Runs an exported regressor without Flax and without this package.
 
-    pip install jax numpy opencv-python-headless safetensors
+    pip install jax flatbuffers numpy opencv-python-headless safetensors
     python examples/run_exported.py --model exported --image photo.jpg --output person
 
 `exported` is what tools/export_model.py wrote. The person fills the photo, or is in the
@@ -26,6 +26,8 @@ def main() -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True)
     arguments = parser.parse_args()
 
+    if not (arguments.model / "program.stablehlo").is_file():
+        raise SystemExit(f"{arguments.model}: holds no exported model")
     program = jax.export.deserialize(
         bytearray((arguments.model / "program.stablehlo").read_bytes())
     )

@@ -141,7 +141,7 @@ def concatenate_annotations(parts: Sequence[SpinAnnotations]) -> SpinAnnotations
 
 
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    content = io.BytesIO(read_bytes(path, "annotation file"))
+    content = io.BytesIO(read_bytes(path, "annotation file or folder of records"))
     if not zipfile.is_zipfile(content):
         raise UserError(f"{path}: truncated or not an npz file; copy it again")
     arrays = {}

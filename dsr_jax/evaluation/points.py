@@ -111,8 +111,22 @@ def check_bodies(bodies: Bodies, people: MeasuredPeople, protocol: Protocol) -> 
     """
     joint_names(bodies.neutral, protocol)
     if protocol.true_body:
-        for gender in np.unique(people.gender):
-            joint_names(bodies.of(str(gender), protocol), protocol)
+        genders = [str(gender) for gender in np.unique(people.gender)]
+        _check_genders(bodies, genders, protocol)
+        for gender in genders:
+            joint_names(bodies.of(gender, protocol), protocol)
+
+
+def _check_genders(bodies: Bodies, genders: list[str], protocol: Protocol) -> None:
+    """Names all bodies that are missing at once."""
+    given = {MALE: bodies.male, FEMALE: bodies.female}
+    missing = [g for g in genders if g in given and given[g] is None]
+    if protocol.gender == ANNOTATION and len(missing) > 1:
+        keys = " and ".join(f"'{_KEYS[gender]}'" for gender in missing)
+        raise UserError(
+            f"protocol '{protocol.name}': needs the bodies of both genders; set the "
+            f"config keys {keys} to their SMPL files"
+        )
 
 
 def predicted_points(body: BodyModel, params: BodyParams, protocol: Protocol) -> Points:

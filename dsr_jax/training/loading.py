@@ -23,6 +23,7 @@ from dsr_jax.regressor import (
     default_mean_parameters,
     fill_from_file,
     load_mean_parameters,
+    open_weights,
 )
 from dsr_jax.semantics import load_prior, most_likely
 from dsr_jax.training.checkpoint import Checkpoints
@@ -85,7 +86,12 @@ def configured_mean(settings: RunSettings) -> MeanParameters:
       UserError: the file is missing or damaged.
     """
     path = settings.body.mean_parameters
-    return load_mean_parameters(path) if path else default_mean_parameters()
+    if not path:
+        return default_mean_parameters()
+    try:
+        return load_mean_parameters(path)
+    except UserError as error:
+        raise UserError(f"config key 'body.mean_parameters': {error}") from error
 
 
 def regressor_builder(settings: RunSettings) -> Callable[[nnx.Rngs], Regressor]:
@@ -154,6 +160,30 @@ def restore_regressor(
     return nnx.merge(network.evaluation, *parts)
 
 
+def check_start_from(path: str) -> None:
+    """Finds what is wrong with `training.start_from` before anything is made.
+
+    Args:
+      path: as in `start_from`; "" for none.
+
+    Raises:
+      UserError: no such file or folder, a file that is no checkpoint, or a folder
+        without one.
+    """
+    place = Path(path).expanduser()
+    if not path:
+        return
+    if not place.exists():
+        raise UserError(
+            f"{path}: no such file or folder; set --config.training.start_from to a "
+            "run's folder or a checkpoint file"
+        )
+    if place.is_file():
+        open_weights(place)
+    elif not any((place / CHECKPOINTS).glob("[0-9]*")):
+        raise UserError(f"{place}: holds no checkpoint yet; train longer")
+
+
 def start_from(
     state: TrainState, path: str, network: Network, settings: RegressorSettings
 ) -> TrainState:
@@ -169,13 +199,8 @@ def start_from(
     Raises:
       UserError: as `restore_regressor` or `fill_from_file`, or the networks differ.
     """
-    place = Path(path).expanduser()
-    if not place.exists():
-        raise UserError(
-            f"{path}: no such file or folder; set --config.training.start_from to a "
-            "run's folder or a checkpoint file"
-        )
-    if place.is_file():
+    check_start_from(path)
+    if Path(path).expanduser().is_file():
         return start_from_file(state, path, network, settings)[0]
     return _start_from_run(state, path)
 

@@ -104,7 +104,7 @@ def photographed_people(
 def skipped_lines(skipped: Iterable[Skipped]) -> list[str]:
     """How many were left out for each reason, the most frequent first."""
     # Numbers differ from case to case, reasons do not.
-    reasons = collections.Counter(re.sub(r"\d+", "N", s.reason) for s in skipped)
+    reasons = collections.Counter(re.sub(r"\b\d+\b", "N", s.reason) for s in skipped)
     return [f"{count} left out: {reason}" for reason, count in reasons.most_common()]
 
 

@@ -90,8 +90,10 @@ def open_3dpw(
     leftovers = Leftovers(broken)
     folder = root / "sequenceFiles" / split
     paths = sorted(folder.glob("*.pkl"))
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; unpack sequenceFiles.zip into it")
     if not paths:
-        raise UserError(f"{folder}: holds no .pkl file; give the folder above it")
+        raise UserError(f"{folder}: holds no .pkl file; unpack sequenceFiles.zip again")
     screenings = []
     for path in paths:
         with leftovers.broken_file(path):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from dsr_jax.data.label_files import STOP
 from dsr_jax.data.people_files import make_folder
 from dsr_jax.data.person import PeopleSource
 from dsr_jax.data.records.folder import write_dataset_info
@@ -163,6 +164,9 @@ def _earlier(folder: Path, split: str) -> Journal | None:
 
 def _check_same(folder: Path, before: Journal, made_by: dict[str, object]) -> None:
     for key, value in made_by.items():
+        # What was built while broken things stopped has none: skipping may go on.
+        if key == "broken" and before.made_by.get(key) == STOP:
+            continue
         if before.made_by.get(key) != value:
             raise UserError(
                 f"{folder}: split '{before.split}' was built with another '{key}' "

@@ -98,7 +98,7 @@ def test_splits_and_sequences_stand_in_order(tmp_path, generator):
     assert [train.person(i).sequence for i in range(len(train))] == ["c_03"]
     with pytest.raises(UserError, match=r"no split 'tset': did you mean 'test'"):
         open_people("3dpw", tmp_path, "tset")
-    with pytest.raises(UserError, match=r"sequenceFiles/validation: holds no \.pkl"):
+    with pytest.raises(UserError, match=r"sequenceFiles/validation: no such folder"):
         open_people("3dpw", tmp_path, "validation")
 
 

@@ -129,6 +129,19 @@ def test_checksums_are_those_of_the_files(tmp_path):
     assert f"{path}: record 0" in wrong[1]
 
 
+def test_who_stopped_at_something_broken_may_skip_it(tmp_path):
+    source = make_source()
+    source.photos[9] = b"no photo"
+    with pytest.raises(UserError, match="photo 9: not an image"):
+        build_records(source, settings_for(tmp_path))
+    skip = dataclasses.replace(settings_for(tmp_path).screening, broken="skip")
+    journal = build_records(source, settings_for(tmp_path, screening=skip))
+    assert journal.records == 9 and len(RecordSource(tmp_path)) == 9
+    # The other way it would keep what was left out.
+    with pytest.raises(UserError, match="built with another 'broken'"):
+        build_records(source, settings_for(tmp_path))
+
+
 def test_what_was_built_otherwise_is_not_mixed(tmp_path):
     build_records(make_source(), settings_for(tmp_path))
     before = contents(tmp_path)
