@@ -7,9 +7,7 @@ was given; any other name ends the reading before it is looked up. Arrays are th
 from the records.
 """
 
-import collections
 import io
-import pickle
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from dsr_jax.errors import UserError
+from dsr_jax.untrusted_pickle import KeyCheckingUnpickler, SealedDict
 
 _NUMPY_CORES = ("numpy.core", "numpy._core")
 # scipy renamed its modules: scipy.sparse.csc became scipy.sparse._csc in 1.8.
@@ -38,6 +37,10 @@ _ACCEPTED = {
 _NUMBER = re.compile(r"[<>=|]?([biuf])(1|2|4|8)")
 # A dense matrix of this many entries is no part of a body file.
 _LARGEST_DENSE = 10**8
+# Lists nested deeper, or with more numbers, are no part of a data file: one list that
+# is named in many places can stand for any number of them.
+_DEEPEST_LIST = 8
+_LONGEST_LIST = 10**7
 
 
 class Record:
@@ -58,7 +61,7 @@ class Record:
         self.state = state
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(KeyCheckingUnpickler):
     def __init__(self, stream: io.BufferedIOBase, path: str):
         # Python 2 kept bytes in strings; latin-1 gives them back one to one.
         super().__init__(stream, encoding="latin1")
@@ -67,7 +70,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         source = f"{_PYTHON2_MODULES.get(module, module)}.{name}"
         if source == "collections.OrderedDict":
-            return collections.OrderedDict
+            return SealedDict
         # chumpy has dozens of expression classes and none of them is run here.
         accepted = (
             source in _ACCEPTED
@@ -123,10 +126,29 @@ def as_array(value: Any) -> np.ndarray:
 
 
 def _plain_array(value: Any) -> np.ndarray:
+    # NumPy asks other objects for their memory, so it never sees them.
+    if type(value) is not np.ndarray and not _is_of_numbers(value):
+        raise ValueError(f"holds a {type(value).__name__} where an array is needed")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"holds a {type(value).__name__} where an array is needed")
     return array
+
+
+def _is_of_numbers(value: Any) -> bool:
+    """Whether it is a number, or lists of lists of numbers."""
+    level = [value]
+    for _ in range(_DEEPEST_LIST + 1):
+        inner = [entry for entry in level if type(entry) in (list, tuple)]
+        others = {type(entry) for entry in level} - {list, tuple}
+        if not others <= {bool, int, float}:
+            return False
+        if not inner:
+            return True
+        if sum(map(len, inner)) > _LONGEST_LIST:
+            return False
+        level = [entry for entries in inner for entry in entries]
+    return False
 
 
 def _class_name(record: Record) -> str:

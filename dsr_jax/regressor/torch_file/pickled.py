@@ -11,13 +11,13 @@ them, and none is needed for the weights.
 import dataclasses
 import io
 import math
-import pickle
 from typing import Any, NoReturn
 
 import ml_dtypes
 import numpy as np
 
 from dsr_jax.errors import UserError
+from dsr_jax.untrusted_pickle import KeyCheckingUnpickler, SealedDict
 
 # PyTorch's storage classes and the type of their elements.
 STORAGE_TYPES = {
@@ -125,13 +125,6 @@ class Inert(_Sealed):
         """As a set's subclass needs."""
 
 
-class Names(_Sealed, dict):
-    """An ordered dictionary, without the attributes that PyTorch hangs on it."""
-
-    def __init__(self, items: Any = ()):
-        super().__init__(items if isinstance(items, list | tuple | dict) else ())
-
-
 class _StorageType(Inert):
     """A class of storage; a subclass for each type of element."""
 
@@ -177,7 +170,7 @@ _CALLS: dict[str, type[Inert]] = {
 }
 
 
-class Unpickler(pickle.Unpickler):
+class Unpickler(KeyCheckingUnpickler):
     """Finds no class and no function but the few above."""
 
     def __init__(
@@ -191,7 +184,7 @@ class Unpickler(pickle.Unpickler):
         """What a name stands for here."""
         source = f"{module}.{name}"
         if source == _ORDERED:
-            return Names
+            return SealedDict
         if source in _CALLS:
             return _CALLS[source]()
         if module in _STORAGE_MODULES and name in STORAGE_TYPES:
