@@ -20,6 +20,10 @@ def read_bytes(path: str | Path, what: str) -> bytes:
         raise UserError(
             f"{path}: cannot read this {what}: {error.strerror}; check the path"
         ) from error
+    except ValueError as error:  # a NUL in it, or half a character
+        raise UserError(
+            f"{str(path)!a}: cannot read this {what}: no file can have this name"
+        ) from error
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -16,8 +16,6 @@ Only the first three are necessary. Arrays of other names are left alone.
 
 import dataclasses
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from dsr_jax.errors import UserError
-from dsr_jax.files import read_bytes, write_bytes
+from dsr_jax.files import write_bytes
+from dsr_jax.npz_file import read_npz
 
 # Shape of one row of every numeric array.
 _ROW_SHAPES: dict[str, tuple[int, ...]] = {
@@ -79,7 +78,9 @@ def read_spin_npz(path: str | Path) -> SpinAnnotations:
         finite, or has a wrong shape; a scale is not positive or not one; a name is
         empty.
     """
-    arrays = _load_arrays(Path(path))
+    arrays = read_npz(
+        path, "annotation file or folder of records", (*_TEXT, *_ROW_SHAPES)
+    )
     for name in _NECESSARY:
         if name not in arrays:
             raise UserError(f"{path}: lacks the array '{name}'; add it")
@@ -140,39 +141,16 @@ def concatenate_annotations(parts: Sequence[SpinAnnotations]) -> SpinAnnotations
     )
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
-    content = io.BytesIO(read_bytes(path, "annotation file or folder of records"))
-    if not zipfile.is_zipfile(content):
-        raise UserError(f"{path}: truncated or not an npz file; copy it again")
-    arrays = {}
-    content.seek(0)
-    with np.load(content, allow_pickle=False) as archive:
-        for name in (*_TEXT, *_ROW_SHAPES):
-            if name not in archive:
-                continue
-            try:
-                array = archive[name]
-            except ValueError as error:
-                raise UserError(
-                    f"{path}: the array '{name}' holds Python objects, which are not "
-                    "loaded; save it as numbers or strings"
-                ) from error
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                raise UserError(
-                    f"{path}: the array '{name}' is damaged; copy the file again"
-                ) from error
-            if not isinstance(array, np.ndarray):
-                raise UserError(
-                    f"{path}: '{name}' is no array; write the file with numpy.savez"
-                )
-            arrays[name] = array
-    return arrays
-
-
 def _converted(path: str | Path, name: str, array: np.ndarray) -> np.ndarray:
     if name in _TEXT:
         if array.dtype.kind == "S":
-            return np.char.decode(array, "utf-8")
+            try:
+                return np.char.decode(array, "utf-8")
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{path}: the array '{name}' holds bytes that are no UTF-8; save "
+                    "it as strings"
+                ) from error
         if array.dtype.kind == "U":
             return array
         raise UserError(f"{path}: the array '{name}' must hold strings")

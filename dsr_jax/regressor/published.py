@@ -82,7 +82,7 @@ def recognize(shapes: Shapes, source: str) -> Published:
         name = "hrnet" if kind.startswith("hrnet") else "torchvision"
     else:
         prefixes["head."] = head
-        hidden = shapes[head + _HEAD_MARK][-1]
+        hidden = _size(shapes, head + _HEAD_MARK, -1, source)
         name = _NAMES.get((_bare(backbone), _bare(head)), "")
     layout = TorchLayout(
         prefixes, _ignored(kind, backbone, head), _optional(kind, backbone, head)
@@ -132,6 +132,13 @@ def _prefix(shapes: Shapes, mark: str, source: str) -> str | None:
     return found[0] if found else None
 
 
+def _size(shapes: Shapes, name: str, axis: int, source: str) -> int:
+    """How long a tensor is along an axis."""
+    if not shapes[name]:
+        raise UserError(f"{source}: '{name}' is a single number, no network's weights")
+    return shapes[name][axis]
+
+
 def _bare(prefix: str) -> str:
     """Without what PyTorch puts before the names of a model on several GPUs."""
     return prefix.removeprefix("module.")
@@ -139,7 +146,7 @@ def _bare(prefix: str) -> str:
 
 def _backbone_kind(shapes: Shapes, prefix: str, source: str) -> str:
     if prefix + _HRNET_MARK in shapes:
-        width = shapes[prefix + _HRNET_MARK][0]
+        width = _size(shapes, prefix + _HRNET_MARK, 0, source)
         known, found = _HRNETS.get(width), f"an HRNet of width {width}"
     else:
         deep = f"{prefix}layer1.0.conv3.weight" in shapes

@@ -162,6 +162,59 @@ def test_other_protocols_and_other_people_are_refused(files):
         compare_evaluations(first, dataclasses.replace(second, people=twins))
 
 
+def _rewritten(path, change):
+    """The JSON file after `change(record)`."""
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "no file of people": lambda r: r.update(people=""),
+        "a huge mean": lambda r: r["model"].update(mpjpe=10**400),
+        "no data set": lambda r: r["model"]["protocol"].pop("dataset"),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_a_record_of_another_kind_is_one_line(files, change):
+    _rewritten(files["one"], change[1])
+    with pytest.raises(UserError, match="not an evaluation of this version"):
+        read_evaluation(files["one"])
+
+
+def test_a_name_that_no_file_has_and_deep_json_are_one_line(files):
+    _rewritten(files["one"], lambda r: r.update(people="a\0b"))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_evaluation(files["one"])
+    files["one"].write_text("[" * 200_000 + "]" * 200_000)
+    with pytest.raises(UserError, match="not an evaluation of this version"):
+        read_evaluation(files["one"])
+
+
+@pytest.mark.parametrize("column", ["name", "sequence", "mpjpe", "pa_mpjpe"])
+@pytest.mark.parametrize("wrong", ["two axes", "another type", "shorter"])
+def test_columns_of_another_kind_are_one_line(files, column, wrong):
+    path = files["one"].with_name("evaluation_3dpw_people.npz")
+    columns = dict(np.load(path))
+    columns[column] = {
+        "two axes": np.stack([columns[column]] * 2, 1),
+        "another type": np.full(len(columns[column]), 1j),
+        "shorter": columns[column][:-1],
+    }[wrong]
+    np.savez(path, **columns)
+    with pytest.raises(UserError, match="not the people of an evaluation"):
+        read_evaluation(files["one"])
+
+
+def test_an_npy_file_in_the_place_of_the_people_is_one_line(files):
+    with files["one"].with_name("evaluation_3dpw_people.npz").open("wb") as stream:
+        np.save(stream, np.arange(3))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_evaluation(files["one"])
+
+
 def test_damaged_files_are_one_line(files, tmp_path):
     people = files["one"].with_name("evaluation_3dpw_people.npz")
     whole = people.read_bytes()

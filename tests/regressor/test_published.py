@@ -188,6 +188,20 @@ def test_a_file_without_weights_by_name_is_refused(tmp_path):
         open_weights(tmp_path / "gone.pt")
 
 
+@pytest.mark.parametrize(
+    "scalar", ["decpose.weight", "stage2.0.branches.0.0.conv1.weight"]
+)
+def test_a_number_in_the_place_of_weights_is_one_line(scalar):
+    shapes = {"layer1.0.conv1.weight": (1,), scalar: ()}
+    shapes |= {
+        f"layer{stage}.{block}.conv1.weight": (1,)
+        for stage in (1, 2, 3, 4)
+        for block in (0, 1)
+    }
+    with pytest.raises(UserError, match=f"'{scalar}' is a single number"):
+        recognize(shapes, "file.pt")
+
+
 def test_a_damaged_safetensors_file_is_one_line(tmp_path):
     path = tmp_path / "a.safetensors"
     content = encode_safetensors({"a": np.ones((2, 3), np.float32)}, {"who": "me"})

@@ -205,3 +205,29 @@ def test_missing_numbers_are_found_when_they_are_read(file):
     opened = open_torch_file(_rewritten(file, lambda members: members.pop("data/0")))
     with pytest.raises(UserError, match=r"model\.pt: not a readable .*data/0"):
         opened.array(opened.content["model"]["weight"])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_random_damage_to_the_archive_never_ends_in_a_traceback(file, method):
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    whole, generator, refused = file.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in generator.integers(0, len(whole), 4):
+            damaged[place] = generator.integers(256)
+        file.write_bytes(damaged)
+        try:
+            opened = open_torch_file(file)
+            for tensor in opened.content["model"].values():
+                opened.array(tensor)
+        except UserError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        except (KeyError, TypeError, AttributeError):
+            # The names in `content` are the caller's to check.
+            assert opened.content is not None
+    assert refused > 100

@@ -101,7 +101,8 @@ def _open_zip(path: str) -> TorchFile:
                 order = archive.read(f"{root}byteorder")
     except UserError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    # zipfile and zlib raise an error of their own for each kind of damage.
+    except Exception as error:
         refuse(path, error)
     content = load_pickle(io.BytesIO(data), path)
 
@@ -125,7 +126,7 @@ def _open_legacy(path: str) -> TorchFile:
             raise UserError(f"{path}: not a checkpoint of PyTorch; {_HINT}")
         try:
             places = _legacy_places(stream, [str(key) for key in keys], types)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, OverflowError) as error:
             refuse(path, error)
 
     def read(storage: Storage) -> np.ndarray:
