@@ -1,8 +1,9 @@
 """Photos in a folder, and their label maps by name in another."""
 
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -10,6 +11,23 @@ from dsr_jax.arrays import Integer
 from dsr_jax.data.person import StoredFile
 from dsr_jax.errors import UserError
 from dsr_jax.files import read_bytes
+
+# Control characters and halves of characters: in no photo's name, no error's line.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def stays_in_folder(name: str) -> bool:
+    """Whether a photo's name is that of a file in the folder of photos."""
+    path = PurePosixPath(name)
+    inside = (
+        bool(name.strip("./")) and not path.is_absolute() and ".." not in path.parts
+    )
+    return inside and not _UNPRINTABLE.search(name)
+
+
+def printable(name: str) -> str:
+    """The name of something in one line, whatever characters a file put into it."""
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], name)
 
 
 class PhotoFolder:

@@ -10,7 +10,7 @@ import numpy as np
 from dsr_jax.arrays import Float
 from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
 from dsr_jax.data.person import NEUTRAL, Person, Skipped
-from dsr_jax.data.photo_folder import PhotoFolder
+from dsr_jax.data.photo_folder import PhotoFolder, printable, stays_in_folder
 from dsr_jax.data.photo_names import recording_of
 from dsr_jax.data.spin_npz import SpinAnnotations, read_spin_npz
 from dsr_jax.errors import UserError
@@ -30,13 +30,22 @@ class SpinSource(PhotoFolder):
         """Reads the annotations; photos are read when they are asked for.
 
         Raises:
-          UserError: annotations that cannot be used, a folder that does not exist, or a
+          UserError: annotations that cannot be used, a photo outside its folder, a
+            folder that does not exist, or a
             folder of labels with no label map for any photo.
         """
         self._rows = read_spin_npz(annotations)
         if not len(self._rows):
             raise UserError(f"{annotations}: holds no person; add some")
-        super().__init__([str(name) for name in self._rows.imgname], images, labels)
+        names = [str(name) for name in self._rows.imgname]
+        for name in names:
+            if not stays_in_folder(name):
+                raise UserError(
+                    f"{annotations}: imgname '{printable(name)}' leads out of the "
+                    "folder of photos or is no file's name; make it relative to that "
+                    "folder"
+                )
+        super().__init__(names, images, labels)
         self._keypoints = _keypoints(self._rows)
 
     def person(self, index: int) -> Person:

@@ -14,6 +14,7 @@ from dsr_jax.data import (
     read_spin_npz,
 )
 from dsr_jax.data.crop import BOX_PIXELS_PER_SCALE
+from dsr_jax.data.photo_folder import printable, stays_in_folder
 from dsr_jax.errors import UserError
 
 
@@ -72,11 +73,10 @@ def _jobs_of_annotations(path: str | Path) -> list[Job]:
     rows = read_spin_npz(path)
     people: dict[str, list[PersonBox]] = {}
     for number, name in enumerate(map(str, rows.imgname)):
-        relative = PurePosixPath(name)
-        if relative.is_absolute() or ".." in relative.parts:
+        if not stays_in_folder(name):
             raise UserError(
-                f"{path}: imgname '{name}' leads out of the folder of photos; make it "
-                "relative to --images"
+                f"{path}: imgname '{printable(name)}' leads out of the folder of "
+                "photos; make it relative to --images"
             )
         people.setdefault(name, []).append(_box(rows, number))
     if not people:

@@ -7,6 +7,7 @@ import pytest
 
 from dsr_jax.data import SpinAnnotations, read_spin_npz, write_spin_npz
 from dsr_jax.data.spin_npz import concatenate_annotations
+from dsr_jax.data.spin_source import SpinSource
 from dsr_jax.errors import UserError
 
 
@@ -113,6 +114,56 @@ def test_damaged_and_missing_archives_are_refused(tmp_path):
         read_spin_npz(path)
     with pytest.raises(UserError, match=r"nowhere\.npz: cannot read"):
         read_spin_npz(tmp_path / "nowhere.npz")
+
+
+def _with_bytes_changed(path, whole, generator):
+    """Eight bytes, most of them in the headers at the end."""
+    damaged = bytearray(whole)
+    for place in len(whole) - generator.integers(1, min(1500, len(whole)), 8):
+        damaged[place] = generator.integers(256)
+    path.write_bytes(damaged)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_random_damage_never_ends_in_a_traceback(tmp_path, save):
+    path, generator = tmp_path / "a.npz", np.random.default_rng(0)
+    save(path, **_arrays())
+    whole, refused = path.read_bytes(), 0
+    for _ in range(150):
+        _with_bytes_changed(path, whole, generator)
+        try:
+            read_spin_npz(path)
+        except UserError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            refused += 1
+    assert refused > 75
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, **(_arrays() | {"imgname": np.array([b"\xff\xfe"] * 4)}))
+    with pytest.raises(UserError, match="'imgname' holds bytes that are no UTF-8"):
+        read_spin_npz(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "../a.jpg", "a/../../b.jpg", "a\0b", "\ud800.jpg", "a\nb"]
+)
+def test_photos_outside_the_folder_are_refused(tmp_path, name):
+    path = tmp_path / "a.npz"
+    names = np.array(["a.jpg", name, "b..jpg", "a/.b.jpg"])
+    np.savez(path, **(_arrays() | {"imgname": names}))
+    with pytest.raises(UserError, match="leads out of the folder") as caught:
+        SpinSource(path, tmp_path)
+    assert str(path) in str(caught.value) and str(caught.value).isprintable()
+
+
+def test_unusual_names_of_photos_are_used(tmp_path):
+    path = tmp_path / "a.npz"
+    names = np.array(["a..b.jpg", "./a.jpg", ".hidden/ä ö.jpg", "a\u3000b/...jpg"])
+    np.savez(path, **(_arrays() | {"imgname": names}))
+    source = SpinSource(path, tmp_path)
+    assert [source.person(i).image_name for i in range(4)] == list(names)
 
 
 def test_parts_are_joined_in_order_and_must_have_the_same_arrays():

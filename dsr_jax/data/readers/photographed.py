@@ -138,7 +138,7 @@ def _missing(root: Path, names: Iterable[str]) -> set[str]:
 def _files(folder: Path) -> set[str]:
     try:
         return set(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):  # no such folder, or no folder's name
         return set()
 
 

@@ -7,13 +7,14 @@ broken, who are counted, too, or stop the opening.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dsr_jax.data.label_files import BROKEN, STOP
 from dsr_jax.data.person import GENDERS, Skipped
+from dsr_jax.data.photo_folder import printable, stays_in_folder
 from dsr_jax.data.readers.raw_files import MissingPackageError
 from dsr_jax.data.readers.table import PeopleTable
 from dsr_jax.errors import UserError, nearest
@@ -44,7 +45,7 @@ class Leftovers:
 
     def leave_out(self, what: str, reason: str) -> None:
         """Counts what a rule excludes."""
-        self._skipped.append(Skipped(what, reason))
+        self._skipped.append(Skipped(printable(what), reason))
 
     def broken(self, file: str | Path, what: str, reason: str) -> None:
         """Counts what cannot be used.
@@ -53,11 +54,11 @@ class Leftovers:
           UserError: broken things are to stop.
         """
         if self._stop:
-            place = str(file) if what == str(file) else f"{file}: {what}"
+            place = str(file) if what == str(file) else f"{file}: {printable(what)}"
             raise UserError(
                 f"{place}: {reason}; correct it, or leave such out with broken='skip'"
             )
-        self._skipped.append(Skipped(what, reason))
+        self._skipped.append(Skipped(printable(what), reason))
 
     @contextmanager
     def broken_file(self, path: Path) -> Iterator[None]:
@@ -110,8 +111,11 @@ class Screening:
           UserError: a row is broken, and broken things are to stop.
         """
         table = self.table
-        names = [_safe(str(name)) for name in table.image_name]
-        self.broken(~np.array(names, bool), "the photo's name leads out of its folder")
+        names = [stays_in_folder(str(name)) for name in table.image_name]
+        self.broken(
+            ~np.array(names, bool),
+            "the photo's name leads out of its folder or is no file's name",
+        )
         for name in _FINITE:
             column = getattr(table, name)
             if column is not None:
@@ -127,9 +131,3 @@ class Screening:
         if table.gender is not None:
             unknown = ~np.isin(table.gender, GENDERS)
             self.broken(unknown, f"its gender is not one of {', '.join(GENDERS)}")
-
-
-def _safe(name: str) -> bool:
-    """Whether a photo's name stays in the folder of photos."""
-    path = PurePosixPath(name)
-    return bool(name.strip("./")) and not path.is_absolute() and ".." not in path.parts
