@@ -86,7 +86,7 @@ def read_coco(path: Path, leftovers: Leftovers) -> CocoPeople:
     """
     what = "file of COCO's person keypoints"
     images, annotations = read_json_lists(path, ("images", "annotations"), what)
-    photos = _photo_names(path, images)
+    photos = _photo_names(path, images, leftovers)
     ids: dict[int, None] = {}
     names, boxes, keypoints = [], [], []
     for row, annotation in enumerate(annotations):
@@ -143,19 +143,28 @@ def _table(people: CocoPeople, folder: str) -> PeopleTable:
         image_name=np.array([f"{folder}/{photo}" for photo in people.photos], str),
         number=numbered(people.photos),
         box_center_px=corner + extent / 2,
-        box_side_px=BOX_GROWTH * extent.max(1, initial=0),
+        # A length below 0 is damage, whatever the other one is.
+        box_side_px=np.where(
+            (extent < 0).any(1), 0, BOX_GROWTH * extent.max(1, initial=0)
+        ),
         keypoints_px=to_float32(people.keypoints_px),
         keypoint_rows=KEYPOINT_ROWS,
     )
 
 
-def _photo_names(path: Path, images: list[Any]) -> dict[Any, str]:
-    names = {}
+def _photo_names(path: Path, images: list[Any], leftovers: Leftovers) -> dict[Any, str]:
+    """File names by number; a number of two photos is broken and stands for neither."""
+    names: dict[Any, str] = {}
+    twice = set()
     for image in images:
         name = image.get("file_name") if isinstance(image, dict) else None
         if not isinstance(name, str) or not isinstance(image.get("id"), int):
             continue
-        names[image["id"]] = name
+        if names.setdefault(image["id"], name) != name:
+            twice.add(image["id"])
+    for number in sorted(twice):
+        leftovers.broken(path, f"image {number}", "another photo has its 'id', too")
+        del names[number]
     return names
 
 

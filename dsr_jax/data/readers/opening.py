@@ -1,6 +1,8 @@
 """Every kind of data set by one name."""
 
 import inspect
+import types
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,16 +49,36 @@ def open_people(
       options: those of the kind's own function, see there.
 
     Raises:
-      UserError: an unknown kind, split or option, a folder that does not exist, nobody
-        who can be used, or something broken with "stop".
+      UserError: an unknown kind, split or option, an option that cannot be, a folder
+        that does not exist, nobody who can be used, or something broken with "stop".
     """
     if kind not in KINDS:
         raise UserError(f"data set '{kind}' is unknown: {nearest(kind, KINDS)}")
-    known = list(inspect.signature(KINDS[kind]).parameters)[4:]
-    for name in options:
+    parameters = inspect.signature(KINDS[kind]).parameters
+    known = list(parameters)[4:]
+    for name, value in options.items():
         if name not in known:
             raise UserError(
                 f"data set '{kind}' has no option '{name}': {nearest(name, known)}"
             )
+        if not _fits(value, parameters[name].annotation):
+            raise UserError(
+                f"data set '{kind}': the option '{name}' cannot be {value!r:.40}; see "
+                "docs/data.md"
+            )
     folder = None if labels is None else Path(labels)
     return KINDS[kind](Path(root), split, folder, broken, **options)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether an option is of its type; counts are not negative, paths not empty."""
+    kinds = typing.get_args(kind) or (kind,)
+    if any(isinstance(member, types.GenericAlias) for member in (kind, *kinds)):
+        return True  # what a sequence holds is its reader's business
+    if isinstance(value, bool):
+        return kind is bool
+    if isinstance(value, int):
+        return isinstance(value, kind) and value >= 0
+    if isinstance(value, str):
+        return isinstance(value, kind) and bool(value) and "\0" not in value
+    return isinstance(value, kind)

@@ -38,7 +38,7 @@ class SequenceFile:
 
 
 def read_sequence(path: Path) -> SequenceFile:
-    """Reads a file; shapes are checked, values are not.
+    """Reads a file; shapes are checked, and of values `campose_valid` alone.
 
     Raises:
       UserError: not such a file, truncated, or with code in it.
@@ -76,12 +76,15 @@ def _sequence(content: Any) -> SequenceFile:
     genders = content["genders"]
     if len(genders) != people or not all(isinstance(g, str) for g in genders):
         raise ValueError(f"'genders' holds no letters of {people} people")
+    valid = _list("campose_valid", content["campose_valid"], people, (photos,))
+    if not all(np.isfinite(own).all() for own in valid):
+        raise ValueError("'campose_valid' is not finite")
     columns = zip(
         poses,
         [numbers[:BETAS] for numbers in betas],
         genders,
         _list("poses2d", content["poses2d"], people, (photos, 3, 18)),
-        _list("campose_valid", content["campose_valid"], people, (photos,)),
+        valid,
         strict=True,
     )
     return SequenceFile(name, cameras, [SequencePerson(*own) for own in columns])

@@ -178,6 +178,10 @@ FILE_MISTAKES = {
     "text": (_set("poses", lambda p: ["pose"]), "'poses' holds a str"),
     "none": (_set("poses2d", lambda p: None), "'poses2d' holds a NoneType"),
     "name": (_set("sequence", lambda s: 5), "'sequence' is no name"),
+    "valid": (
+        _set("campose_valid", lambda v: [np.full(3, np.nan)]),
+        "'campose_valid' is not finite",
+    ),
     "genders": (_set("genders", lambda g: [1]), "'genders' holds no letters"),
 }
 

@@ -146,6 +146,68 @@ def test_wrong_annotations_stop_or_are_counted(tmp_path, generator, case):
     source.others(0)
 
 
+def _change_json(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: c["annotations"][0].update(bbox=[5, 5, -50, 10]), "has no size"),
+        (
+            lambda c: c["images"].append({"id": 9, "file_name": "b.jpg"}),
+            "another photo",
+        ),
+        (lambda c: c["images"][0].update(file_name="\0/a.jpg"), "no file's name"),
+        (lambda c: c["images"][0].update(file_name="\ud800.jpg"), "no file's name"),
+        (lambda c: c["images"][0].update(file_name="a\n.jpg"), "no file's name"),
+    ],
+)
+def test_spoilt_boxes_and_photos_stop_or_are_counted(tmp_path, change, reason):
+    rng = np.random.default_rng(5)
+    annotations = [coco_annotation(100 + i, 9 + 16 * i, rng) for i in range(2)]
+    path = write_coco(tmp_path, annotations, [9, 25], rng)
+    _change_json(path, change)
+    with pytest.raises(UserError, match=reason) as caught:
+        open_people("coco", tmp_path, SPLIT)
+    assert str(caught.value).isprintable()
+    source = open_people("coco", tmp_path, SPLIT, broken="skip")
+    assert len(source) == 1
+    assert any(reason in skipped.reason for skipped in source.skipped)
+    assert all(skipped.what.isprintable() for skipped in source.skipped)
+
+
+def test_one_photo_may_be_listed_twice(tmp_path, generator):
+    annotations = [coco_annotation(100, 9, generator)]
+    path = write_coco(tmp_path, annotations, [9], generator)
+    _change_json(path, lambda content: content["images"].append(content["images"][0]))
+    assert len(open_people("coco", tmp_path, SPLIT)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("coco", {"minimum_limbs": "abc"}),
+        ("coco", {"minimum_limbs": float("nan")}),
+        ("coco", {"minimum_limbs": -1}),
+        ("coco", {"minimum_limbs": None}),
+        ("coco", {"minimum_limbs": True}),
+        ("coco", {"annotations": 5}),
+        ("coco", {"annotations": "a\0"}),
+        ("eft", {"annotations": ""}),
+        ("eft", {"without_keypoints": "no"}),
+        ("3dpw", {"minimum_limbs": 2.5}),
+    ],
+)
+def test_options_of_a_wrong_type_are_one_line(tmp_path, kind, options):
+    (name,) = options
+    with pytest.raises(UserError, match=f"the option '{name}' cannot be") as caught:
+        open_people(kind, tmp_path, SPLIT, **options)
+    assert "\n" not in str(caught.value)
+
+
 def test_annotations_that_are_no_objects_are_counted(tmp_path, generator):
     annotations = [coco_annotation(100, 9, generator), "text", None, 5, []]
     write_coco(tmp_path, annotations, [9], generator)
