@@ -7,6 +7,10 @@ from pathlib import Path
 
 from dsr_jax.errors import UserError
 
+# Pixels of an image, 0.8 GB decoded. Cameras have up to 2e8, WebP can hold no more than
+# this, and OpenCV refuses four times as many.
+MAX_PIXELS = 1 << 28
+
 
 def read_bytes(path: str | Path, what: str) -> bytes:
     """The content of a file; `what` names it in the error ("label map").

@@ -84,11 +84,12 @@ class Bar:
 
 def main(_: list[str]) -> int:
     """Flags → the data set → records, or records → what is wrong with them."""
-    require(output=FLAGS.output)
+    # The empty path would be the folder of the shell.
+    require(output=FLAGS.output or None)
     if FLAGS.verify:
         verify()
         return 0
-    require(kind=FLAGS.kind, root=FLAGS.root)
+    require(kind=FLAGS.kind, root=FLAGS.root or None)
     with StopRequest() as stop:
         bar = Bar("person")
         try:

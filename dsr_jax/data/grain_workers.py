@@ -2,10 +2,8 @@
 
 import dataclasses
 import multiprocessing
-import os
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +12,11 @@ import numpy as np
 from absl import flags
 
 from dsr_jax.data.batch_reader import BatchReader, Delivery
+from dsr_jax.data.parent_process import end_with_parent
 from dsr_jax.errors import UserError
 
+# How Grain names its worker processes.
+_WORKER_NAME = "grain-process-prefetch"
 # Batches that one process reads at a time: while the last examples of one are read,
 # the next is begun. As many wait to be taken.
 _BATCHES_AT_ONCE = 2
@@ -59,6 +60,7 @@ class Batches(Iterator[Delivery]):
             batches = batches.mp_prefetch(
                 grain.MultiprocessingOptions(reading.processes), _begin_worker
             )
+        self._others = set(multiprocessing.active_children())
         self._iterator: Any = iter(batches)
 
     def __next__(self) -> Delivery:
@@ -84,6 +86,15 @@ class Batches(Iterator[Delivery]):
             delivery["fields"] = {name: np.array(fields[name]) for name in fields}
         return delivery
 
+    def kill(self) -> None:
+        """Ends worker processes that answer nothing, before `close`.
+
+        Grain waits without end for one that was halted in the middle.
+        """
+        for process in set(multiprocessing.active_children()) - self._others:
+            if process.name.startswith(_WORKER_NAME):
+                process.kill()
+
     def close(self) -> None:
         """Ends what was started."""
         self._iterator.close()
@@ -101,12 +112,4 @@ def _begin_worker(index: int, count: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Examples are NumPy; a worker that touched the accelerator would take its memory.
     jax.config.update("jax_platforms", "cpu")
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: Any) -> None:
-    """A parent that was killed cannot tell its workers."""
-    parent.join()
-    os._exit(1)
+    end_with_parent()

@@ -134,6 +134,7 @@ class _Feed:
         try:
             item = self._ready.get(timeout=self._reading.timeout_seconds)
         except queue.Empty as error:
+            self._batches.kill()
             raise UserError(
                 f"data: no batch for {self._reading.timeout_seconds:g} s: the disk or "
                 "a worker is stuck; look after it, or raise 'data.timeout_seconds'"

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from dsr_jax.arrays import UInt8
+from dsr_jax.files import MAX_PIXELS
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour types of the PNG specification (ISO/IEC 15948, §11.2.2).
@@ -42,13 +43,20 @@ def decode_png(data: bytes) -> Png:
     """Decodes an 8-bit PNG, or a palette PNG of any depth.
 
     Raises:
-      PngError: not a PNG, truncated, damaged, or with more or fewer bits than 8.
+      PngError: not a PNG, truncated, damaged, with more or fewer bits than 8, or with
+        more than `MAX_PIXELS`.
     """
     chunks = _split(data)
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
         raise PngError("is damaged; write it again")
     header = chunks[0][1]
     depth, colour_type = header[8], header[9]
+    width, height = struct.unpack(">II", header[:8])
+    if width * height > MAX_PIXELS:
+        raise PngError(
+            f"has {width} x {height} pixels, more than {MAX_PIXELS}; make it smaller",
+            "too many pixels",
+        )
     if depth != 8 and colour_type != _PALETTE:
         raise PngError(f"has {depth} bits a sample; write it with 8", "not 8-bit")
     samples = _decode_pixels(header, [body for name, body in chunks if name == b"IDAT"])

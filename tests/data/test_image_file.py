@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dsr_jax.data import read_image, write_image
-from dsr_jax.data.image_file import is_truncated
+from dsr_jax.data import StoredFile, read_image, write_image
+from dsr_jax.data.image_file import decode_image, is_truncated
 from dsr_jax.errors import UserError
 
 # Grey levels that compression costs; swapped channels or axes would cost over 100.
@@ -100,3 +100,20 @@ def test_exif_orientation_is_followed(tmp_path, photo):
     expected = np.rot90(photo, -1)
     assert read.shape == expected.shape
     assert np.abs(read.astype(int) - expected).max() <= JPEG_TOLERANCE
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(photo):
+    """18000 x 18000 in the header; OpenCV would ask for a gigabyte."""
+    png = cv2.imencode(".png", photo)[1].tobytes()
+    jpeg = _with_thumbnail(_jpeg(photo, cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
+    bmp = cv2.imencode(".bmp", photo)[1].tobytes()
+    frame = jpeg.index(b"\xff\xc2") + 5
+    for data in (
+        png[:16] + struct.pack(">II", 18000, 18000) + png[24:],
+        jpeg[:frame] + struct.pack(">HH", 18000, 18000) + jpeg[frame + 4 :],
+        bmp[:18] + struct.pack("<ii", 18000, -18000) + bmp[26:],
+    ):
+        with pytest.raises(UserError, match="a: has 18000 x 18000 pixels, more than 2"):
+            decode_image(StoredFile("a", data))
+    for data in (png, jpeg, bmp):
+        assert decode_image(StoredFile("a", data)).shape == photo.shape

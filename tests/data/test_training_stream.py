@@ -1,7 +1,9 @@
 """The mixed stream: the same whoever reads it, from wherever it is taken up."""
 
+import dataclasses
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -181,6 +183,24 @@ def test_a_stuck_worker_process_is_one_line():
     stream = _stream(accident="hangs", at=7, reading=reading)
     with pytest.raises(UserError, match="no batch for 20 s"):
         _take(stream, 30)
+
+
+@pytest.mark.slow
+def test_a_halted_worker_process_is_one_line_and_is_killed():
+    """Grain waits for it without end; its neighbours are not to stay behind either."""
+    before = set(multiprocessing.active_children())
+    reading = Reading(threads=1, processes=2, timeout_seconds=30)
+    stream = _stream(reading=reading)
+    next(stream)
+    workers = set(multiprocessing.active_children()) - before
+    # What is ahead already is given first.
+    stream._feed._reading = dataclasses.replace(reading, timeout_seconds=2)
+    os.kill(min(worker.pid for worker in workers), signal.SIGSTOP)
+    start = time.monotonic()
+    with pytest.raises(UserError, match="no batch for 2 s"):
+        _take(stream, 1000)
+    assert time.monotonic() - start < 20
+    assert len(workers) == 2 and not any(worker.is_alive() for worker in workers)
 
 
 INTERRUPTED = """

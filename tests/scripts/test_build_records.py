@@ -127,3 +127,14 @@ def test_mistakes_are_one_line(run, tmp_path, capsys, arguments, message):
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: ") and message in line
     assert not (tmp_path / "b").exists()
+
+
+def test_flags_that_would_be_ignored(run, capsys, tmp_path):
+    for flags, words in (
+        ("--kind synthetic --root people --output=", "--output is missing"),
+        ("--kind synthetic --root= --output records", "--root is missing"),
+        (f"{BUILD} --option foo=1", "'synthetic' takes no --option foo"),
+    ):
+        assert run(flags) == 2
+        assert words in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]

@@ -11,7 +11,9 @@ from dsr_jax.semantics import (
     CIHP,
     TAXONOMIES,
     VOID,
+    BrokenLabelMap,
     colour_label_map,
+    decode_label_map,
     flip_label_map,
     label_lookup,
     read_label_map,
@@ -275,3 +277,13 @@ def test_colours_of_labels(labels):
     picture = colour_label_map(labels)
     assert picture.shape == (9, 13, 3)
     assert tuple(picture[0, 9]) == (0, 85, 85)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded():
+    header = struct.pack(">IIBBBBB", 18000, 18000, 1, 3, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
+    data += struct.pack(">I", zlib.crc32(chunk))
+    data += struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+    with pytest.raises(BrokenLabelMap, match="18000 x 18000 pixels, more than 2"):
+        decode_label_map(data, "a.png")

@@ -16,6 +16,7 @@ from dsr_jax.data.people_files import make_folder
 from dsr_jax.data.person import PeopleSource
 from dsr_jax.data.records.folder import write_dataset_info
 from dsr_jax.data.records.journal import (
+    SPLIT_NAME,
     Journal,
     journal_path,
     read_journal,
@@ -52,7 +53,7 @@ class BuildSettings:
     """Replace what was built otherwise before."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_]+", self.split):
+        if not re.fullmatch(SPLIT_NAME, self.split):
             raise ValueError(f"split '{self.split}': use letters, digits and _ alone")
         if min(self.shard_bytes, self.processes) < 1:
             raise ValueError("shard_bytes and processes are at least 1")

@@ -2,23 +2,22 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from dsr_jax.data.records.fields import FIELDS, VERSION
+from dsr_jax.data.records.description import (
+    FEATURES_FILE,
+    INFO_FILE,
+    read_description,
+)
 from dsr_jax.data.records.journal import (
-    DATASET,
     journal_path,
     read_journal,
+    shard_prefix,
     splits_with_journal,
 )
 from dsr_jax.errors import UserError, nearest
-from dsr_jax.files import read_bytes
-
-INFO_FILE, FEATURES_FILE = "dataset_info.json", "features.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +40,7 @@ def is_record_folder(path: str | Path) -> bool:
 
 
 def open_record_folder(path: str | Path, split: str = "") -> RecordFolder:
-    """Finds the shards of a split; none of them is read.
+    """Finds the shards of a split; no record of them is read.
 
     Args:
       path: the folder.
@@ -49,18 +48,15 @@ def open_record_folder(path: str | Path, split: str = "") -> RecordFolder:
 
     Raises:
       UserError: no such folder, no records or records of another version in it, no such
-        split, one that is not complete, a shard that is missing or cut off.
+        split, one that is not complete, a shard that is missing or cut off or holds
+        another number of records than the folder's descriptions say.
     """
     folder = Path(path)
-    info = _read_info(folder)
-    lengths = {
-        str(s["name"]): tuple(map(int, s["shardLengths"])) for s in info["splits"]
-    }
+    lengths = _read_lengths(folder)
     chosen = _chosen_split(folder, split, sorted(lengths))
     count = len(lengths[chosen])
     shards = tuple(
-        folder / f"{info['name']}-{chosen}.array_record-{k:05d}-of-{count:05d}"
-        for k in range(count)
+        folder / f"{shard_prefix(chosen)}{k:05d}-of-{count:05d}" for k in range(count)
     )
     found = RecordFolder(folder, chosen, shards, lengths[chosen])
     _check_shards(found)
@@ -90,7 +86,8 @@ def write_dataset_info(folder: Path) -> None:
         ) from error
 
 
-def _read_info(folder: Path) -> dict[str, Any]:
+def _read_lengths(folder: Path) -> dict[str, tuple[int, ...]]:
+    """As `read_description`; what is missing is told before."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder of records; check the path")
     if not (folder / INFO_FILE).exists():
@@ -99,29 +96,7 @@ def _read_info(folder: Path) -> dict[str, Any]:
             f"{folder}: holds no records: {INFO_FILE} is missing; build them with "
             "tools/build_records.py, or give an npz file"
         )
-    try:
-        info = json.loads(read_bytes(folder / INFO_FILE, "description of records"))
-        features = json.loads(read_bytes(folder / FEATURES_FILE, "list of features"))
-        names = set(features["featuresDict"]["features"])
-        version = str(info["version"])
-        info["splits"] = list(info["splits"])
-        is_ours = str(info["name"]) == DATASET
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder}: {INFO_FILE} or {FEATURES_FILE} is damaged; build the records "
-            "anew"
-        ) from error
-    if not is_ours:
-        raise UserError(
-            f"{folder}: holds the data set '{info['name']}', not records of people; "
-            "build those with tools/build_records.py"
-        )
-    if version.split(".")[0] != VERSION.split(".")[0] or not set(FIELDS) <= names:
-        raise UserError(
-            f"{folder}: holds records of version {version}, this program reads "
-            f"{VERSION}; build them anew with tools/build_records.py"
-        )
-    return info
+    return read_description(folder)
 
 
 def _chosen_split(folder: Path, split: str, known: list[str]) -> str:
@@ -148,29 +123,31 @@ def _check_begun(folder: Path, splits: list[str]) -> None:
 
 
 def _check_shards(found: RecordFolder) -> None:
-    """Sizes tell what was cut off; without a journal the shards' own ends do."""
+    """Sizes and lengths, of which the description, the journal and the shards know."""
     sizes: dict[str, int] = {}
     if journal_path(found.folder, found.split).exists():
         journal = read_journal(found.folder, found.split)
         sizes = {journal.shard_name(n): s.bytes for n, s in journal.shards.items()}
+        written = tuple(journal.shards[n].records for n in sorted(journal.shards))
+        if written != found.lengths:
+            raise UserError(
+                f"{found.folder}: {INFO_FILE} and "
+                f"{journal_path(found.folder, found.split).name} differ in the number "
+                "of records; copy both again, or build the records anew"
+            )
     for path, length in zip(found.shards, found.lengths, strict=True):
-        if not path.exists():
-            raise UserError(
-                f"{path}: this shard is missing; copy it again, or run the same "
-                "command of tools/build_records.py again"
-            )
-        size = path.stat().st_size
-        wrong = f"has {size} of {sizes.get(path.name)} bytes"
-        if path.name in sizes:
-            broken = size != sizes[path.name]
-        else:
-            wrong = f"does not hold {length} records"
-            broken = _length(path) != length
-        if broken:
-            raise UserError(
-                f"{path}: this shard {wrong}; copy it again, or run the same command "
-                "of tools/build_records.py again"
-            )
+        _check_shard(path, length, sizes.get(path.name))
+
+
+def _check_shard(path: Path, length: int, size: int | None) -> None:
+    hint = "copy it again, or run the same command of tools/build_records.py again"
+    if not path.is_file():
+        raise UserError(f"{path}: this shard is missing; {hint}")
+    found = path.stat().st_size
+    if size is not None and found != size:
+        raise UserError(f"{path}: this shard has {found} of {size} bytes; {hint}")
+    if _length(path) != length:
+        raise UserError(f"{path}: this shard does not hold {length} records; {hint}")
 
 
 def _length(path: Path) -> int:

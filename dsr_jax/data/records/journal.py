@@ -19,6 +19,8 @@ from dsr_jax.errors import UserError
 from dsr_jax.files import read_bytes, write_bytes
 
 DATASET = "dsr_people"
+SPLIT_NAME = r"[A-Za-z0-9_]+"
+_HIGHEST = 1 << 62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,17 +110,16 @@ def read_journal(folder: Path, split: str) -> Journal:
     content = read_bytes(path, "build journal")
     try:
         stored = json.loads(content)
-        version = stored["version"]
-        journal = Journal(
-            split,
-            stored["made_by"],
-            _skipped(stored["skipped"]),
-            {int(number): _shard(shard) for number, shard in stored["shards"].items()},
-        )
-        usable = 0 <= len(journal.shards) <= journal.count
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        version, made_by = stored["version"], stored["made_by"]
+        if not isinstance(version, str) or not isinstance(made_by["kind"], str):
+            raise ValueError("a text is none")
+        _whole(made_by["shards"], 1)
+        journal = Journal(split, made_by, _skipped(stored["skipped"]))
+        for number, shard in stored["shards"].items():
+            journal.shards[_number(number, journal.count)] = _shard(shard)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: damaged; build the records anew") from error
-    if not usable or version.split(".")[0] != VERSION.split(".")[0]:
+    if version.split(".")[0] != VERSION.split(".")[0]:
         raise UserError(
             f"{path}: tells of records of version {version}, this program reads "
             f"{VERSION}; build them anew with tools/build_records.py"
@@ -145,7 +146,7 @@ def write_journal(folder: Path, journal: Journal) -> None:
         "shards": shards,
     }
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    write_bytes(journal_path(folder, journal.split), f"{text}\n".encode())
+    write_bytes(journal_path(folder, journal.split), _encoded(f"{text}\n"))
 
 
 def write_skipped(folder: Path, journal: Journal) -> None:
@@ -158,7 +159,12 @@ def write_skipped(folder: Path, journal: Journal) -> None:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["what", "reason"])
     writer.writerows(_pairs(journal.skipped))
-    write_bytes(skipped_path(folder, journal.split), buffer.getvalue().encode())
+    write_bytes(skipped_path(folder, journal.split), _encoded(buffer.getvalue()))
+
+
+def _encoded(text: str) -> bytes:
+    r"""UTF-8; half a character, which files' names may hold, as \udcff of JSON."""
+    return text.encode(errors="backslashreplace")
 
 
 def _pairs(skipped: tuple[Skipped, ...]) -> list[list[str]]:
@@ -166,13 +172,32 @@ def _pairs(skipped: tuple[Skipped, ...]) -> list[list[str]]:
 
 
 def _skipped(pairs: list[list[str]]) -> tuple[Skipped, ...]:
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
+        raise ValueError("a reason is no text")
     return tuple(Skipped(what, reason) for what, reason in pairs)
 
 
 def _shard(stored: dict[str, Any]) -> Shard:
+    sha256 = stored["sha256"]
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError("a checksum is none")
     return Shard(
-        int(stored["records"]),
-        int(stored["bytes"]),
-        str(stored["sha256"]),
+        _whole(stored["records"], 0),
+        _whole(stored["bytes"], 0),
+        sha256,
         _skipped(stored["skipped"]),
     )
+
+
+def _whole(value: Any, least: int) -> int:
+    if type(value) is not int or not least <= value <= _HIGHEST:
+        raise ValueError(f"{value!r} is no number of something")
+    return value
+
+
+def _number(text: str, count: int) -> int:
+    """Of a shard; one spelling alone, so that none is there twice."""
+    number = int(text)
+    if str(number) != text or not 0 <= number < count:
+        raise ValueError(f"no shard has number {text}")
+    return number

@@ -37,6 +37,11 @@ class DataSet:
           UserError: they cannot be used.
         """
         if self.kind == SYNTHETIC:
+            if self.options:
+                raise UserError(
+                    f"command line: '{SYNTHETIC}' takes no --option "
+                    f"{self.options[0][0]}; leave it out"
+                )
             return _written_people(Path(self.root), self.labels)
         # Here: whoever reads records alone does not wait for the readers of data sets.
         from dsr_jax.data.readers import open_people

@@ -7,7 +7,7 @@ import numpy as np
 from dsr_jax.data.image_file import BrokenImage, decode_image
 from dsr_jax.data.label_files import BROKEN, STOP
 from dsr_jax.data.person import PeopleSource, Person, Skipped
-from dsr_jax.data.records.fields import Record
+from dsr_jax.data.records.fields import PERSON_FIELDS, Record
 from dsr_jax.errors import UserError, nearest
 from dsr_jax.semantics import (
     TAXONOMIES,
@@ -85,7 +85,13 @@ def read_person(source: PeopleSource, index: int) -> Person:
       BrokenPerson: it cannot be used.
     """
     try:
-        return source.person(index)
+        person = source.person(index)
+        for name in PERSON_FIELDS:
+            if isinstance(value := getattr(person, name), str):
+                value.encode()
+        return person
+    except UnicodeEncodeError as error:
+        raise BrokenPerson(f"person {index}", "name is not text in UTF-8") from error
     except UserError as error:
         what = f"person {index}"
         raise BrokenPerson(what, "annotation unusable", str(error)) from error

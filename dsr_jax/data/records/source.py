@@ -107,7 +107,7 @@ class RecordSource:
             raise IndexError(f"record {index} of {self._count}")
         try:
             return self._opened()[index]
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"{self._name(f'record {index}')}: cannot be read: "
                 f"{str(error).split(';')[0]}; copy the shards again"
@@ -117,15 +117,13 @@ class RecordSource:
         """Random access to the bytes of all records."""
         with self._lock:
             if not self._shards:
-                import tensorflow_datasets as tfds
-                from tensorflow_datasets.core.decode import DeserializeMethod
+                from array_record.python.array_record_data_source import (
+                    ArrayRecordDataSource,
+                )
 
-                builder = tfds.builder_from_directory(str(self._found.folder))
-                # Its own decoding takes ten times as long as reading does.
-                method = DeserializeMethod.RAW_BYTES
-                self._shards += [
-                    builder.as_data_source(self._found.split, deserialize_method=method)
-                ]
+                # `tensorflow_datasets` would import what features.json names.
+                paths = [str(path) for path in self._found.shards]
+                self._shards.append(ArrayRecordDataSource(paths))
             return self._shards[0]
 
     def _name(self, what: str) -> str:

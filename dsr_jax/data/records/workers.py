@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from dsr_jax.data.parent_process import end_with_parent
 from dsr_jax.data.person import PeopleSource, Skipped
 from dsr_jax.data.records.journal import Shard
 from dsr_jax.data.records.screening import Screening
@@ -132,6 +133,7 @@ _state: tuple[Worker, Any, Any] | None = None
 
 def _start(worker: Worker, stop: Any, looked: Any) -> None:
     global _state
+    end_with_parent()
     _state = worker, stop, looked
 
 

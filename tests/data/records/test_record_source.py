@@ -20,7 +20,7 @@ from dsr_jax.data import (
     SpinSource,
     open_source,
 )
-from dsr_jax.data.records import BuildSettings, build_records
+from dsr_jax.data.records import BuildSettings, build_records, verify_records
 from dsr_jax.errors import UserError
 from tests.people_sources import make_source, write_files
 
@@ -190,6 +190,87 @@ def test_descriptions_of_something_else(records):
         path.write_text(stored[path])
     info.write_text("{")
     with pytest.raises(UserError, match="is damaged"):
+        RecordSource(records)
+
+
+def test_no_code_that_a_folder_names_runs(records, tmp_path, monkeypatch):
+    (tmp_path / "module_of_strangers.py").write_text("raise SystemExit('it ran')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def change(content):
+        for feature in content["featuresDict"]["features"].values():
+            feature["pythonClassName"] = "module_of_strangers.Image"
+
+    _edit(records / "features.json", change)
+    assert RecordSource(records).person(7).name == "photos/007.jpg"
+    assert "module_of_strangers" not in sys.modules
+
+
+def _of_split(**values):
+    return lambda content: content["splits"][0].update(values)
+
+
+def _of_shard(**values):
+    return lambda content: content["shards"]["0"].update(values)
+
+
+def _renumbered(content):
+    content["shards"]["99"] = content["shards"].pop("0")
+
+
+@pytest.mark.parametrize(
+    "file, change, words",
+    [
+        ("dataset_info.json", _of_split(shardLengths=["a"]), "damaged"),
+        ("dataset_info.json", _of_split(shardLengths=None), "damaged"),
+        ("dataset_info.json", _of_split(shardLengths=[float("inf")]), "damaged"),
+        ("dataset_info.json", _of_split(shardLengths=["5"]), "differ in the number"),
+        ("dataset_info.json", _of_split(filepathTemplate="/etc/{SPLIT}"), "damaged"),
+        ("dataset_info.json", _of_split(name="../train"), "damaged"),
+        ("dataset_info.json", lambda c: c.update(splits=[1]), "damaged"),
+        ("dataset_info.json", lambda c: c.update(version="1.x"), "damaged"),
+        ("dataset_info.json", lambda c: c.update(fileFormat="riegeli"), "of format"),
+        ("build_train.json", lambda c: c.update(version=1), "damaged"),
+        ("build_train.json", lambda c: c.update(version=None), "damaged"),
+        ("build_train.json", lambda c: c.update(skipped=[[1, 2]]), "damaged"),
+        ("build_train.json", lambda c: c["made_by"].update(shards=0), "damaged"),
+        (
+            "build_train.json",
+            lambda c: c["made_by"].update(shards=float("inf")),
+            "damaged",
+        ),
+        ("build_train.json", _of_shard(records=float("inf")), "damaged"),
+        ("build_train.json", _of_shard(records=5), "differ in the number"),
+        ("build_train.json", _of_shard(sha256=""), "damaged"),
+        ("build_train.json", _renumbered, "damaged"),
+    ],
+)
+def test_descriptions_that_were_edited(records, file, change, words):
+    _edit(records / file, change)
+    for use in (RecordSource, verify_records):
+        with pytest.raises(UserError, match=words):
+            use(records)
+
+
+@pytest.mark.parametrize(
+    "file", ["dataset_info.json", "features.json", "build_train.json"]
+)
+def test_descriptions_that_are_nested_without_end(records, file):
+    (records / file).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(UserError, match="damaged"):
+        RecordSource(records)
+
+
+def test_shards_have_the_last_word_on_their_length(records):
+    """Both files agree on a number that is not that of the records."""
+    shard = json.loads((records / "build_train.json").read_text())["shards"]["0"]
+
+    def more(content):
+        content["splits"][0]["shardLengths"][0] = str(shard["records"] + 1)
+
+    _edit(records / "dataset_info.json", more)
+    _edit(records / "build_train.json", _of_shard(records=shard["records"] + 1))
+    with pytest.raises(UserError, match=f"does not hold {shard['records'] + 1} rec"):
         RecordSource(records)
 
 

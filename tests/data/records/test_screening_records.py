@@ -11,6 +11,7 @@ from dsr_jax.data.records import (
     RecordSource,
     Screening,
     build_records,
+    read_journal,
 )
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import BrokenLabelMap
@@ -168,6 +169,19 @@ def test_photos_need_not_be_decoded(tmp_path):
     journal = build(broken, tmp_path, verify_images=False)
     assert journal.skipped == () and journal.records == 10
     assert RecordSource(tmp_path).label_map(6).data == b"nothing"
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    """As Linux gives it of a file whose name is not UTF-8."""
+    source = make_source()
+    source.people[4] = make_person(4, name="photo\udcff", image_name="photo\udcff")
+    source.skipped = (Skipped("other\udcff", "has no limbs"),)
+    with pytest.raises(UserError, match=r"person 4: .* not text in UTF-8; correct it"):
+        build(source, tmp_path / "stop")
+    journal = build(source, tmp_path / "skip", broken="skip")
+    assert journal.records == 9
+    assert read_journal(tmp_path / "skip", "train").skipped == journal.skipped
+    assert "other\\udcff" in (tmp_path / "skip" / "skipped_train.csv").read_text()
 
 
 def test_nobody_left_is_an_error(tmp_path):
