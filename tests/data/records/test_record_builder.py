@@ -90,7 +90,7 @@ def test_every_reader_opens_by_its_kind(tmp_path):
     ("options", "message"),
     [
         ((("minimum_limb", "1"),), "has no option 'minimum_limb': did you mean"),
-        ((("minimum_limbs", "many"),), "an --option of '3dpw' has a wrong value"),
+        ((("minimum_limbs", "many"),), "the option 'minimum_limbs' cannot be 'many'"),
     ],
 )
 def test_options_that_cannot_be_meant(tmp_path, options, message):
