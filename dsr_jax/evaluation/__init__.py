@@ -17,7 +17,11 @@ from dsr_jax.evaluation.joint_errors import (
     point_errors,
 )
 from dsr_jax.evaluation.keypoint_scores import auc, pck
-from dsr_jax.evaluation.people import AnnotatedDataset
+from dsr_jax.evaluation.people import (
+    AnnotatedDataset,
+    MeasuredPeople,
+    measured_people,
+)
 from dsr_jax.evaluation.points import Bodies
 from dsr_jax.evaluation.protocol import Chosen, Protocol
 from dsr_jax.evaluation.protocols import PROTOCOLS, protocol_by_name
@@ -32,6 +36,7 @@ __all__ = [
     "Comparison",
     "Difference",
     "Evaluation",
+    "MeasuredPeople",
     "Protocol",
     "SavedEvaluation",
     "auc",
@@ -42,6 +47,7 @@ __all__ = [
     "evaluate_all",
     "format_comparison",
     "format_evaluation",
+    "measured_people",
     "mpjpe",
     "pa_mpjpe",
     "pck",

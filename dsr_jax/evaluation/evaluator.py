@@ -56,6 +56,7 @@ def evaluate_all(
     protocol: Protocol,
     batch_size: int = 64,
     workers: int = 8,
+    people: MeasuredPeople | None = None,
 ) -> dict[str, Evaluation]:
     """Measures several predictors on the same people, whose photos are read once.
 
@@ -70,12 +71,15 @@ def evaluate_all(
       batch_size: images at once; the last batch is filled up, and what fills it is
         dropped.
       workers: threads that read examples.
+      people: `measured_people` of them, where it is known: asking everybody in a
+        folder of records reads all of it.
 
     Raises:
       UserError: the protocol keeps nobody, a body or joint set is missing, a photo
         cannot be read, or a prediction is not finite.
     """
-    people = measured_people(dataset, protocol)
+    if people is None:
+        people = measured_people(dataset, protocol)
     check_bodies(bodies, people, protocol)
     own = people.rows(_own_rows(people, protocol))
     rows = _measure(predictors, bodies, dataset, own, protocol, batch_size, workers)

@@ -1,6 +1,7 @@
 """What a run is measured on: a synthetic split, or a data set in files."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -16,8 +17,10 @@ from dsr_jax.evaluation import (
     AnnotatedDataset,
     Bodies,
     Evaluation,
+    MeasuredPeople,
     Protocol,
     evaluate_all,
+    measured_people,
     predict_mean_body,
     protocol_by_name,
 )
@@ -44,6 +47,11 @@ class EvaluationSet:
     batch_size: int
     workers: int = 8
 
+    @functools.cached_property
+    def people(self) -> MeasuredPeople:
+        """Who is measured; asked once, however often a run evaluates."""
+        return measured_people(self.dataset, self.protocol)
+
     def measure(self, predictor: Predictor) -> Evaluation:
         """Errors of a predictor, images (B, H, W, 3) uint8 → bodies."""
         return self.measure_all({"": predictor})[""]
@@ -57,6 +65,7 @@ class EvaluationSet:
             self.protocol,
             self.batch_size,
             self.workers,
+            self.people,
         )
 
 

@@ -55,6 +55,19 @@ def test_everyone_with_a_truth_counts_once(settings, name):
     )
 
 
+def test_a_run_asks_only_once_who_everybody_is(settings, monkeypatch):
+    chosen = open_evaluation_set(settings, BODY, device_mesh(), "test", "bodies")
+    asked = []
+    person = chosen.dataset.person
+    monkeypatch.setattr(
+        chosen.dataset, "person", lambda index: asked.append(index) or person(index)
+    )
+    mean_body = mean_body_predictor(default_mean_parameters())
+    first, second = (chosen.measure(mean_body) for _ in range(2))
+    assert sorted(asked) == list(range(PEOPLE))
+    assert first.summary() == second.summary()
+
+
 def gendered(settings, **bodies):
     datasets = tuple((*entry[:3], "3dpw") for entry in settings.evaluation.datasets)
     return dataclasses.replace(

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from dsr_jax.data.person import PeopleSource, Skipped
 from dsr_jax.data.records.fields import encode_record
@@ -104,12 +105,12 @@ def _write(path: Path, records: Iterable[bytes]) -> int:
 
 
 @contextlib.contextmanager
-def _closed(writer: object) -> Iterator[None]:
+def _closed(writer: Any) -> Iterator[None]:
     """Closes a writer; what is wrong with it counts only if nothing else is."""
     try:
         yield
     except BaseException:
         with contextlib.suppress(RuntimeError):
-            writer.close()  # type: ignore[attr-defined]
+            writer.close()
         raise
-    writer.close()  # type: ignore[attr-defined]
+    writer.close()

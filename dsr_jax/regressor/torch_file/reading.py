@@ -106,9 +106,11 @@ def _open_zip(path: str) -> TorchFile:
         refuse(path, error)
     content = load_pickle(io.BytesIO(data), path)
 
+    # Open as long as the result is there: its list of hundreds of files is read once.
+    opened = zipfile.ZipFile(path)
+
     def read(storage: Storage) -> np.ndarray:
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read(f"{root}data/{storage.key}")
+        content = opened.read(f"{root}data/{storage.key}")
         return _elements(content, storage, order.strip() == b"big")
 
     return TorchFile(path, content, read)
