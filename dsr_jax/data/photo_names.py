@@ -11,7 +11,9 @@ SPIN's files have no column for recordings, but keep the names that Human3.6M's 
 import dataclasses
 import re
 
-_H36M = re.compile(r"(?:.*/)?(S\d+)_((?:_?[A-Za-z]+)+(?:_\d+)?)\.(\d{8})_\d+\.\w+")
+_H36M = re.compile(
+    r"(?:.*/)?(S\d+)_([A-Za-z]+(?:_[A-Za-z]+)*(?:_\d+)?)\.(\d{8})_\d+\.\w+"
+)
 _3DPW = re.compile(r"(?:.*/)?imageFiles/([^/]+)/image_\d+\.\w+")
 _MPI_INF_TEST = re.compile(r"(?:.*/)?(TS[1-6])/imageSequence/img_\d+\.\w+")
 

@@ -28,6 +28,8 @@ from dsr_jax.data.photo_names import Recording, recording_of
         ),
         ("train2014/COCO_train2014_000000000009.jpg", Recording()),
         ("S9.jpg", Recording()),
+        # A pattern that tries every way to split the word would not come to an end.
+        (f"S9_{'a' * 60}!", Recording()),
     ],
 )
 def test_a_name_says_which_recording(name, expected):
