@@ -97,7 +97,7 @@ def run(stop: StopRequest) -> None:
 
     optimizer = build_optimizer(settings.optimizer, training.steps)
     network, state = create_state(
-        build_regressor, optimizer, jax.random.key(training.seed), replicated(mesh)
+        build_regressor, optimizer, jax.random.key(training.seed), mesh
     )
     checkpoints = Checkpoints(workdir)
     if checkpoints.latest_step is not None:

@@ -69,9 +69,7 @@ def train(settings, mesh, validation):
     scene = jax.device_put(load_scene(settings), replicated(mesh))
     optimizer = build_optimizer(settings.optimizer, FLAGS.steps)
     key = jax.random.key(settings.training.seed)
-    network, state = create_state(
-        regressor_builder(settings), optimizer, key, replicated(mesh)
-    )
+    network, state = create_state(regressor_builder(settings), optimizer, key, mesh)
     step = build_train_step(network, optimizer, settings.pipeline, mesh)
     losses = []
     batches = stream_of(settings, scene.body, mesh)

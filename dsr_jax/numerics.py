@@ -60,5 +60,16 @@ def masked_mean(
       Σ where·values / Σ where, and 0 with a zero gradient where Σ where = 0.
     """
     weights = jnp.broadcast_to(jnp.asarray(where, values.dtype), values.shape)
+    total = masked_sum(values, weights, axis)
+    return safe_divide(total, jnp.sum(weights, axis=axis))
+
+
+def masked_sum(
+    values: Float[Array, "..."],
+    where: Float[Array, "..."] | Bool[Array, "..."],
+    axis: int | tuple[int, ...] | None = None,
+) -> Float[Array, "..."]:
+    """Σ where·values over `axis`; what has weight 0 has no gradient either."""
+    weights = jnp.broadcast_to(jnp.asarray(where, values.dtype), values.shape)
     kept = jnp.where(weights != 0, values, 0)
-    return safe_divide(jnp.sum(weights * kept, axis=axis), jnp.sum(weights, axis=axis))
+    return jnp.sum(weights * kept, axis=axis)

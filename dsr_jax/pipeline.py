@@ -92,11 +92,21 @@ class Screen:
 
 
 def predict(
-    regressor: Callable[[Array], Prediction], image: UInt8[Array, "B H W 3"]
+    regressor: Callable[..., Prediction],
+    image: UInt8[Array, "B H W 3"],
+    rows: Integer[Array, "B"] | None = None,
 ) -> Prediction:
-    """Image → body parameters and weak camera."""
+    """Image → body parameters and weak camera.
+
+    Args:
+      regressor: takes normalised images, and `rows` if they are given.
+      image: RGB.
+      rows: places of the examples in the whole batch, see `ExampleDropout`; by default
+        these are all of it.
+    """
     with jax.named_scope("regressor"):
-        return regressor(normalize_image(image))
+        given = () if rows is None else (rows,)
+        return regressor(normalize_image(image), *given)
 
 
 def project(body: BodyModel, prediction: Prediction) -> Screen:
@@ -175,7 +185,6 @@ def objective(
     batch: Batch,
     use_dsr: bool | Bool[Array, ""],
     settings: PipelineSettings,
-    per_device: Callable[[Callable], Callable] = lambda function: function,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Body parameters and weak camera → the loss and every term before weighting.
 
@@ -186,13 +195,26 @@ def objective(
       use_dsr: whether the semantic raster is drawn and compared at all; may be traced,
         so that one compiled step serves the time before and after the DSR terms start.
       settings: drawing and objective.
-      per_device: wraps a function of (what is the same for all, then batches), which
-        treats every example by itself, so that each device draws its own share.
 
     Returns:
       The loss, and the mean of each term before weighting, beside `valid/<term>`: the
       fraction of the batch that the mean is over.
     """
+    terms = objective_terms(scene, prediction, batch, use_dsr, settings)
+    with jax.named_scope("objective"):
+        loss, means = weighted_sum(terms, settings.objective)
+        valid = {f"valid/{name}": jnp.mean(term.where) for name, term in terms.items()}
+    return loss, means | valid
+
+
+def objective_terms(
+    scene: Scene,
+    prediction: Prediction,
+    batch: Batch,
+    use_dsr: bool | Bool[Array, ""],
+    settings: PipelineSettings,
+) -> dict[str, Term]:
+    """Every loss term, example by example; arguments as `objective`."""
     screen = project(scene.body, prediction)
     with jax.named_scope("standard_terms"):
         terms = standard_terms(
@@ -202,8 +224,7 @@ def objective(
             batch,
             settings.objective,
         )
-
-    compare = per_device(functools.partial(compare_semantics, settings=settings))
+    compare = functools.partial(compare_semantics, settings=settings)
     with jax.named_scope("semantics"):
         terms |= jax.lax.cond(
             use_dsr,
@@ -211,10 +232,7 @@ def objective(
             lambda _, vertices_ndc, __: inactive_dsr_terms(vertices_ndc),
             *(scene, screen.vertices_ndc, batch),
         )
-    with jax.named_scope("objective"):
-        loss, means = weighted_sum(terms, settings.objective)
-        valid = {f"valid/{name}": jnp.mean(term.where) for name, term in terms.items()}
-    return loss, means | valid
+    return terms
 
 
 def _visibility(

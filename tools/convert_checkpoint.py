@@ -41,7 +41,7 @@ from dsr_jax.regressor.safetensors_file import encode_safetensors
 from dsr_jax.regressor.torch_file import encode_torch_file
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.command_line import require, run_script
-from dsr_jax.training.devices import device_mesh, replicated
+from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.loading import (
     regressor_builder,
     restore_regressor,
@@ -166,7 +166,7 @@ def make_run(
         regressor_builder(settings),
         build_optimizer(settings.optimizer, settings.training.steps),
         jax.random.key(settings.training.seed),
-        replicated(device_mesh()),
+        device_mesh(),
     )
     state, report = start_from_file(state, file.path, network, settings.regressor)
     checkpoints = Checkpoints(open_run_folder(str(output), config))

@@ -26,6 +26,7 @@ from dsr_jax.losses.objective import (
     dsr_terms,
     inactive_dsr_terms,
     standard_terms,
+    term_validity,
     weighted_sum,
 )
 from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
@@ -57,5 +58,6 @@ __all__ = [
     "soft_iou_loss",
     "standard_terms",
     "tolerant_classes",
+    "term_validity",
     "weighted_sum",
 ]

@@ -5,11 +5,12 @@ over the valid examples of the whole batch, whichever device holds them.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from dsr_jax.arrays import Array, Bool, Float, Integer
+from dsr_jax.arrays import Array, Float, Integer
 from dsr_jax.data import Batch
 from dsr_jax.errors import nearest
 from dsr_jax.losses.dsr_c import (
@@ -36,7 +37,7 @@ from dsr_jax.losses.silhouette import (
     person_validity,
     silhouette_loss,
 )
-from dsr_jax.numerics import masked_mean
+from dsr_jax.numerics import masked_sum, safe_divide
 from dsr_jax.regressor import Prediction
 from dsr_jax.semantics import (
     GROUPINGS,
@@ -137,23 +138,15 @@ def standard_terms(
     """
     sets = settings.openpose_weight, settings.annotated_weight
     target, joints = jnp.asarray(batch.keypoints_ndc), jnp.asarray(batch.joints)
-    has_body = jnp.asarray(batch.has_body)
-    has_keypoints = jnp.any(keypoint_weights(target, *sets) > 0, -1)
-    return {
-        "keypoints_2d": _term(
-            keypoint_2d_loss(keypoints_ndc, target, *sets), has_keypoints
-        ),
-        "joints_3d": _term(
-            joint_3d_loss(joints_cam, joints), joint_3d_validity(joints)
-        ),
-        "pose": _term(pose_loss(prediction.pose, jnp.asarray(batch.pose)), has_body),
-        "betas": _term(
-            betas_loss(prediction.betas, jnp.asarray(batch.betas)), has_body
-        ),
-        "camera": _term(
-            camera_loss(prediction.camera), jnp.ones_like(prediction.camera[:, 0])
-        ),
+    values = {
+        "keypoints_2d": keypoint_2d_loss(keypoints_ndc, target, *sets),
+        "joints_3d": joint_3d_loss(joints_cam, joints),
+        "pose": pose_loss(prediction.pose, jnp.asarray(batch.pose)),
+        "betas": betas_loss(prediction.betas, jnp.asarray(batch.betas)),
+        "camera": camera_loss(prediction.camera),
     }
+    where = _standard_validity(batch, settings)
+    return {name: _term(value, where[name]) for name, value in values.items()}
 
 
 def dsr_terms(
@@ -178,71 +171,105 @@ def dsr_terms(
       than the background does, DSR-FB where the person does. A term of weight 0 is not
       computed, and valid for no example.
     """
-    compare = {"dsr_mc": _minimal_term, "dsr_c": _clothing_term, "dsr_fb": _body_term}
+    compare = {
+        "dsr_mc": _minimal_values,
+        "dsr_c": _clothing_values,
+        "dsr_fb": _body_values,
+    }
     off = inactive_dsr_terms(has_labels.astype(attributes.dtype))
+    where = _dsr_validity(labels, has_labels, settings)
     return {
-        name: term(attributes, alpha, labels, has_labels, settings)
+        name: _term(values(attributes, alpha, labels, settings), where[name])
         if getattr(settings, name) > 0
         else off[name]
-        for name, term in compare.items()
+        for name, values in compare.items()
     }
 
 
-def _minimal_term(
-    attributes: Array,
-    alpha: Array,
-    labels: Array,
-    has_labels: Array,
-    settings: ObjectiveSettings,
-) -> Term:
+def term_validity(
+    batch: Batch, settings: ObjectiveSettings
+) -> dict[str, Float[Array, "B"]]:
+    """`Term.where` of every term, which the annotations alone decide.
+
+    Args:
+      batch: the annotations.
+      settings: weights and classes; a DSR term of weight 0 is valid for no example.
+    """
+    labels, has_labels = jnp.asarray(batch.labels), jnp.asarray(batch.has_labels)
+    where = _standard_validity(batch, settings)
+    where |= _dsr_validity(labels, has_labels, settings)
+    return {name: value.astype(has_labels.dtype) for name, value in where.items()}
+
+
+def _standard_validity(batch: Batch, settings: ObjectiveSettings) -> dict[str, Array]:
+    sets = settings.openpose_weight, settings.annotated_weight
+    weights = keypoint_weights(jnp.asarray(batch.keypoints_ndc), *sets)
+    has_body = jnp.asarray(batch.has_body)
+    return {
+        "keypoints_2d": jnp.any(weights > 0, -1),
+        "joints_3d": joint_3d_validity(jnp.asarray(batch.joints)),
+        "pose": has_body,
+        "betas": has_body,
+        "camera": jnp.ones_like(has_body),
+    }
+
+
+def _dsr_validity(
+    labels: Array, has_labels: Array, settings: ObjectiveSettings
+) -> dict[str, Array]:
+    grouping = GROUPINGS[settings.grouping]
+    classes = group_labels(labels, grouping)
+    counts = {
+        "dsr_mc": jnp.any(minimal_clothing_validity(labels), -1),
+        "dsr_c": clothing_validity(classes, len(grouping.names)),
+        "dsr_fb": person_validity(labels),
+    }
+    return {
+        name: has_labels * (valid if getattr(settings, name) > 0 else 0)
+        for name, valid in counts.items()
+    }
+
+
+def _minimal_values(
+    attributes: Array, alpha: Array, labels: Array, settings: ObjectiveSettings
+) -> Array:
+    del alpha
     counting = minimal_clothing_validity(labels)
     mask = minimal_clothing_mask(labels, counting).astype(attributes.dtype)
     # Where nobody knows the label, the body may be bare or not.
     rendered = jnp.where(labels == VOID, 0, attributes[..., 0])
-    values = minimal_clothing_loss(rendered, mask, settings.dsr_mc_metric)
-    return _term(values, has_labels * jnp.any(counting, -1))
+    return minimal_clothing_loss(rendered, mask, settings.dsr_mc_metric)
 
 
-def _clothing_term(
-    attributes: Array,
-    alpha: Array,
-    labels: Array,
-    has_labels: Array,
-    settings: ObjectiveSettings,
-) -> Term:
+def _clothing_values(
+    attributes: Array, alpha: Array, labels: Array, settings: ObjectiveSettings
+) -> Array:
     grouping = GROUPINGS[settings.grouping]
     classes = group_labels(labels, grouping)
-    num_classes = len(grouping.names)
     weights = None
     if settings.class_weighting:
-        weights = sample_class_weights(classes, num_classes).astype(attributes.dtype)
+        weights = sample_class_weights(classes, len(grouping.names))
+        weights = weights.astype(attributes.dtype)
     rendered = attributes[..., 1:]
-    validity = clothing_validity(classes, num_classes)
     if settings.dsr_c_mode == "softmax":
-        values = clothing_nll_loss(rendered, classes, weights)
-    elif settings.dsr_c_mode == "calibrated":
-        values = calibrated_nll_loss(rendered, alpha, classes, weights)
-    else:
-        values = inside_nll_loss(
-            rendered,
-            alpha,
-            tolerant_classes(classes, settings.inside_tolerance),
-            weights,
-            settings.inside_plausible,
-        )
-    return _term(values, has_labels * validity)
+        return clothing_nll_loss(rendered, classes, weights)
+    if settings.dsr_c_mode == "calibrated":
+        return calibrated_nll_loss(rendered, alpha, classes, weights)
+    return inside_nll_loss(
+        rendered,
+        alpha,
+        tolerant_classes(classes, settings.inside_tolerance),
+        weights,
+        settings.inside_plausible,
+    )
 
 
-def _body_term(
-    attributes: Array,
-    alpha: Array,
-    labels: Array,
-    has_labels: Array,
-    settings: ObjectiveSettings,
-) -> Term:
+def _body_values(
+    attributes: Array, alpha: Array, labels: Array, settings: ObjectiveSettings
+) -> Array:
+    del attributes
     mask = person_mask(labels).astype(alpha.dtype)
-    values = silhouette_loss(alpha, mask, settings.dsr_fb_metric)
-    return _term(values, has_labels * person_validity(labels))
+    return silhouette_loss(alpha, mask, settings.dsr_fb_metric)
 
 
 def inactive_dsr_terms(like: Float[Array, "B ..."]) -> dict[str, Term]:
@@ -252,17 +279,30 @@ def inactive_dsr_terms(like: Float[Array, "B ..."]) -> dict[str, Term]:
 
 
 def weighted_sum(
-    terms: dict[str, Term], settings: ObjectiveSettings
+    terms: dict[str, Term],
+    settings: ObjectiveSettings,
+    counts: Mapping[str, Float[Array, ""]] | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """The objective, and the metrics: every term's mean before weighting.
 
     A term without a valid example is 0 and has no gradient.
+
+    Args:
+      terms: of some examples.
+      settings: weights.
+      counts: Σ where of each term over the whole batch, if `terms` are of a part of it;
+        the results of the parts then add up to those of the batch.
     """
-    metrics = {name: masked_mean(*term) for name, term in terms.items()}
+    if counts is None:
+        counts = {name: jnp.sum(term.where) for name, term in terms.items()}
+    metrics = {
+        name: safe_divide(masked_sum(*term), counts[name])
+        for name, term in terms.items()
+    }
     weighted = [getattr(settings, name) * mean for name, mean in metrics.items()]
     loss = settings.total * jnp.sum(jnp.stack(weighted))
     return loss, {**metrics, "loss": loss}
 
 
-def _term(values: Array, where: Float[Array, "B"] | Bool[Array, "B"]) -> Term:
+def _term(values: Array, where: Array) -> Term:
     return Term(values, where.astype(values.dtype))

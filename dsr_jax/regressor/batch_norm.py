@@ -1,5 +1,6 @@
 """Batch normalisation that agrees with PyTorch's, statistics included."""
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
@@ -14,9 +15,9 @@ class BatchNorm(nnx.BatchNorm):
     """Ioffe and Szegedy, ICML 2015, with PyTorch's running statistics.
 
     The batch is normalised by its biased variance; the running variance gathers the
-    unbiased one, with the factor n / (n − 1) of n = B·H·W values a channel. Under `jit`
-    all of it is over the whole batch, however it is sharded. A single value (n = 1),
-    which PyTorch refuses, has variance 0.
+    unbiased one, with the factor n / (n − 1) of n = B·H·W values a channel. With
+    `axis_name` all of it is over the examples of all devices along that mesh axis. A
+    single value (n = 1), which PyTorch refuses, has variance 0.
     """
 
     def __call__(
@@ -38,6 +39,8 @@ class BatchNorm(nnx.BatchNorm):
         )
         if not running:
             count = x.size // x.shape[-1]
+            if self.axis_name is not None:
+                count *= jax.lax.axis_size(self.axis_name)
             after = self.var[...]
             # n / (n − 1) = 1 + 1 / (n − 1), applied to what this batch has added.
             self.var[...] = after + (after - self.momentum * before) / max(count - 1, 1)

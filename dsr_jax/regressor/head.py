@@ -10,8 +10,9 @@ import math
 import jax.numpy as jnp
 from flax import nnx
 
-from dsr_jax.arrays import Array, Float
+from dsr_jax.arrays import Array, Float, Integer
 from dsr_jax.numerics import GEOMETRY_PRECISION
+from dsr_jax.regressor.dropout import ExampleDropout
 from dsr_jax.regressor.initialization import fill_uniform
 from dsr_jax.regressor.mean import JOINT_COUNT, SHAPE_COUNT, MeanParameters
 
@@ -41,9 +42,9 @@ class IterativeHead(nnx.Module):
     ):
         inputs = features + POSE_SIZE + SHAPE_COUNT + CAMERA_SIZE
         self.fc1 = _linear(inputs, hidden, rngs)
-        self.drop1 = nnx.Dropout(dropout, rngs=rngs)
+        self.drop1 = ExampleDropout(dropout, rngs=rngs)
         self.fc2 = _linear(hidden, hidden, rngs)
-        self.drop2 = nnx.Dropout(dropout, rngs=rngs)
+        self.drop2 = ExampleDropout(dropout, rngs=rngs)
         self.decpose = _linear(hidden, POSE_SIZE, rngs)
         self.decshape = _linear(hidden, SHAPE_COUNT, rngs)
         self.deccam = _linear(hidden, CAMERA_SIZE, rngs)
@@ -54,9 +55,14 @@ class IterativeHead(nnx.Module):
         _initialize(self, rngs)
 
     def __call__(
-        self, features: Float[Array, "B D"]
+        self, features: Float[Array, "B D"], rows: Integer[Array, "B"] | None = None
     ) -> tuple[Float[Array, "B 24 6"], Float[Array, "B 10"], Float[Array, "B 3"]]:
-        """Rotations in 6D, betas and the camera [s, tx, ty] after all iterations."""
+        """Rotations in 6D, betas and the camera [s, tx, ty] after all iterations.
+
+        Args:
+          features: of the backbone.
+          rows: see `ExampleDropout`.
+        """
         count = features.shape[0]
         pose, betas, camera = (
             jnp.broadcast_to(start[...], (count, start.shape[0]))
@@ -64,8 +70,8 @@ class IterativeHead(nnx.Module):
         )
         for _ in range(self.iterations):
             state = jnp.concatenate([features, pose, betas, camera], axis=-1)
-            state = self.drop1(self.fc1(state))
-            state = self.drop2(self.fc2(state))
+            state = self.drop1(self.fc1(state), rows)
+            state = self.drop2(self.fc2(state), rows)
             pose = pose + self.decpose(state)
             betas = betas + self.decshape(state)
             camera = camera + self.deccam(state)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from dsr_jax.arrays import Array, Float, UInt8
+from dsr_jax.arrays import Array, Float, Integer, UInt8
 from dsr_jax.errors import nearest
 from dsr_jax.regressor.head import IterativeHead
 from dsr_jax.regressor.hrnet import HRNet, hrnet_w32, hrnet_w48
@@ -101,12 +101,21 @@ class Regressor(nnx.Module):
             rngs,
         )
 
-    def __call__(self, image: Float[Array, "B H W 3"]) -> Prediction:
-        """Regresses normalised images (`normalize_image`) of any height and width."""
+    def __call__(
+        self,
+        image: Float[Array, "B H W 3"],
+        rows: Integer[Array, "B"] | None = None,
+    ) -> Prediction:
+        """Regresses normalised images (`normalize_image`) of any height and width.
+
+        Args:
+          image: RGB.
+          rows: places of the examples in the whole batch, see `ExampleDropout`.
+        """
         with jax.named_scope("backbone"):
             features = self.backbone(image)
         with jax.named_scope("head"):
-            rotation_6d, betas, camera = self.head(features)
+            rotation_6d, betas, camera = self.head(features, rows)
         return Prediction(
             pose=rotation_6d_to_matrix(rotation_6d),
             betas=betas,

@@ -17,6 +17,8 @@ Tree = TypeVar("Tree")
 def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A one-dimensional mesh over `devices`, by default every device there is."""
     chosen = jax.devices() if devices is None else list(devices)
+    # A host's devices side by side, so that its part of a batch is one piece.
+    chosen = sorted(chosen, key=lambda device: (device.process_index, device.id))
     return Mesh(np.asarray(chosen), (BATCH_AXIS,))
 
 

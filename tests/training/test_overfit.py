@@ -45,7 +45,7 @@ def test_eight_images_are_learnt_by_heart():
     scene = jax.device_put(load_scene(settings), replicated(mesh))
     optimizer = build_optimizer(settings.optimizer, STEPS)
     network, state = create_state(
-        regressor_builder(settings), optimizer, jax.random.key(0), replicated(mesh)
+        regressor_builder(settings), optimizer, jax.random.key(0), mesh
     )
     step = build_train_step(network, optimizer, settings.pipeline, mesh)
     history = []

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from dsr_jax.errors import UserError
 from dsr_jax.training.checkpoint import Checkpoints
-from dsr_jax.training.devices import device_mesh, replicated
+from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.run_folder import open_run_folder, read_run_config
 from dsr_jax.training.state import TrainState, create_state
 
@@ -38,7 +38,7 @@ def make_state(seed=0, width=3):
         lambda rngs: TinyNetwork(rngs, width),
         optax.adam(1e-2),
         jax.random.key(seed),
-        replicated(device_mesh()),
+        device_mesh(),
     )
 
 
@@ -47,7 +47,7 @@ def advance(network, state):
     """A real update, so that every part of the state differs from its start."""
 
     def loss(params):
-        model = network.for_training(state, params)
+        model = network.for_training(params, state.rng, state.statistics)
         value = jnp.sum(model(jnp.linspace(0.0, 1.0, 20).reshape(5, 4)) ** 2)
         _, _, rng, statistics = nnx.split(model, nnx.Param, nnx.RngState, ...)
         return value, (rng, statistics)
@@ -116,7 +116,8 @@ def test_evaluation_ignores_dropout_and_batch(tmp_path):
     x = jnp.linspace(0.0, 1.0, 20).reshape(5, 4)
     model = network.for_evaluation(state)
     np.testing.assert_array_equal(model(x)[:1], model(x[:1]))
-    assert not np.allclose(network.for_training(state, state.params)(x), model(x))
+    training = network.for_training(state.params, state.rng, state.statistics)
+    assert not np.allclose(training(x), model(x))
 
 
 def damage(folder):

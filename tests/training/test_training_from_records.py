@@ -114,15 +114,11 @@ def test_training_learns_the_same(records):
     settings = settings_with()
     scene = jax.device_put(load_scene(settings), replicated(mesh))
     optimizer = build_optimizer(settings.optimizer, STEPS)
-    network, _ = create_state(
-        TinyRegressor, optimizer, jax.random.key(0), replicated(mesh)
-    )
+    network, _ = create_state(TinyRegressor, optimizer, jax.random.key(0), mesh)
     step = build_train_step(network, optimizer, settings.pipeline, mesh)
     losses = []
     for source in (settings, settings_with(records)):
-        _, state = create_state(
-            TinyRegressor, optimizer, jax.random.key(0), replicated(mesh)
-        )
+        _, state = create_state(TinyRegressor, optimizer, jax.random.key(0), mesh)
         history = []
         for batch in itertools.islice(stream(source, mesh), STEPS):
             state, metrics = step(state, scene, batch)

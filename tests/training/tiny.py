@@ -9,6 +9,7 @@ from dsr_jax.body import load_body
 from dsr_jax.data import Batch
 from dsr_jax.pipeline import Scene
 from dsr_jax.regressor import Prediction
+from dsr_jax.regressor.dropout import ExampleDropout
 from dsr_jax.rotations import rotation_6d_to_matrix
 from dsr_jax.semantics import CIHP, SemanticPrior
 
@@ -20,11 +21,11 @@ class TinyRegressor(nnx.Module):
 
     def __init__(self, rngs):
         self.norm = nnx.BatchNorm(3, rngs=rngs)
-        self.dropout = nnx.Dropout(0.1, rngs=rngs)
-        self.linear = nnx.Linear(3, 24 * 6 + 13, kernel_init=_small, rngs=rngs)
+        self.dropout = ExampleDropout(0.1, rngs=rngs)
+        self.linear = nnx.Linear(3, 24 * 6 + 13, kernel_init=small, rngs=rngs)
 
-    def __call__(self, image):
-        numbers = self.linear(self.dropout(self.norm(image.mean((1, 2)))))
+    def __call__(self, image, rows=None):
+        numbers = self.linear(self.dropout(self.norm(image.mean((1, 2))), rows))
         count = image.shape[0]
         upright = jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]).reshape(6)
         rotation_6d = numbers[:, :144].reshape(count, 24, 6) + upright[None, None]
@@ -39,7 +40,7 @@ class TinyRegressor(nnx.Module):
         )
 
 
-def _small(key, shape, dtype=jnp.float32, out_sharding=None):
+def small(key, shape, dtype=jnp.float32, out_sharding=None):
     return 0.01 * jax.random.normal(key, shape, dtype)
 
 
