@@ -57,7 +57,7 @@ __all__ = [
     "soft_distance_loss",
     "soft_iou_loss",
     "standard_terms",
-    "tolerant_classes",
     "term_validity",
+    "tolerant_classes",
     "weighted_sum",
 ]

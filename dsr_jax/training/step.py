@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
-from dsr_jax.arrays import Array, Bool, Float
+from dsr_jax.arrays import Array, Float
 from dsr_jax.data import Batch
 from dsr_jax.pipeline import PipelineSettings, Scene
 from dsr_jax.training.devices import BATCH_AXIS, batch_sharded, put_batch, replicated
@@ -82,7 +82,7 @@ def build_train_step(
     optimizer: optax.GradientTransformation,
     settings: PipelineSettings,
     mesh: Mesh,
-    how: StepSettings = StepSettings(),  # noqa: B008  (frozen)
+    how: StepSettings = StepSettings(),
 ) -> TrainStep:
     """Makes the step of a run; it is compiled when it is called first.
 
@@ -101,7 +101,7 @@ def jit_train_step(
     optimizer: optax.GradientTransformation,
     settings: PipelineSettings,
     mesh: Mesh,
-    how: StepSettings = StepSettings(),  # noqa: B008  (frozen)
+    how: StepSettings = StepSettings(),
 ) -> Any:
     """The jitted function of a `TrainStep`, which also lowers for devices in name."""
 

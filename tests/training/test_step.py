@@ -14,7 +14,7 @@ from dsr_jax.rasterizer import RasterSettings
 from dsr_jax.training.devices import check_divisible, device_mesh, put_batch, replicated
 from dsr_jax.training.optimizer import OptimizerSettings, build_optimizer
 from dsr_jax.training.state import create_state
-from dsr_jax.training.step import SIGNALS, StepSettings, build_train_step
+from dsr_jax.training.step import StepSettings, build_train_step
 from tests.training.tiny import SIZE, TinyRegressor, make_batch, make_scene
 
 DSR_START = 3

@@ -15,8 +15,7 @@ from dsr_jax.training.state import state_shardings
 from dsr_jax.training.step import StepSettings
 from tests.training import test_step
 from tests.training.test_step import make_run
-from tests.training.tiny import TinyRegressor, small, make_batch
-
+from tests.training.tiny import TinyRegressor, make_batch, small
 
 # One program for all tests that do not ask for another.
 AVERAGED = StepSettings(ema_decay=0.8)
