@@ -20,6 +20,11 @@ def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return Mesh(np.asarray(chosen), (BATCH_AXIS,))
 
 
+def local_mesh() -> Mesh:
+    """A mesh over the devices of this host."""
+    return device_mesh(jax.local_devices())
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """A full copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
