@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from scipy.spatial.transform import Rotation
 
-from dsr_jax.arrays import Array, Int, Key
+from dsr_jax.arrays import Array, Key
 from dsr_jax.between_hosts import is_first_host
 from dsr_jax.body import BodyModel
 from dsr_jax.data import (
@@ -33,7 +33,7 @@ from dsr_jax.data import (
 )
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
-from dsr_jax.training.devices import BATCH_AXIS, put_batch
+from dsr_jax.training.devices import BATCH_AXIS, at_most, put_batch
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import SYNTHETIC, RunSettings
@@ -108,15 +108,16 @@ def make_people(
       mesh: the devices that make them; those of other hosts are left out.
       check: called between chunks; may raise to stop.
     """
-    mesh = mesh.local_mesh
+    last = -(-count // _CHUNK) - 1
+    mesh = at_most(mesh.local_mesh, last + 1)
     body = local_copy(body, mesh)
     generate = _chunk_generator(settings, mesh)
-    last = -(-count // _CHUNK) - 1
     chunks: list[Batch] = []
     with progress_bar(count, f"{split} people", "person", shown=is_first_host()) as bar:
         for start in range(0, last + 1, mesh.size):
             check()
-            numbers = np.minimum(start + np.arange(mesh.size), last)
+            # Devices that are left over repeat the last chunk.
+            numbers = [min(start + place, last) for place in range(mesh.size)]
             people = generate(_chunk_keys(seed, split, numbers), body)
             chunks.append(jax.device_get(people))
             made = min((start + mesh.size) * _CHUNK, count)
@@ -124,9 +125,7 @@ def make_people(
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
 
 
-def _chunk_keys(
-    seed: int, split: str, numbers: Int[np.ndarray, "D"]
-) -> Key[Array, "D"]:
+def _chunk_keys(seed: int, split: str, numbers: Sequence[int]) -> Key[Array, "D"]:
     keys = [jax.random.fold_in(split_key(seed, split, number), 0) for number in numbers]
     return jnp.stack(keys)
 

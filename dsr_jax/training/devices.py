@@ -25,6 +25,11 @@ def local_mesh() -> Mesh:
     return device_mesh(jax.local_devices())
 
 
+def at_most(mesh: Mesh, count: int) -> Mesh:
+    """The first `count` devices of a mesh: more would have nothing to do."""
+    return device_mesh(list(mesh.devices.flat)[:count])
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """A full copy on every device."""
     return NamedSharding(mesh, PartitionSpec())

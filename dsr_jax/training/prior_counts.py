@@ -31,7 +31,7 @@ from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_views
 from dsr_jax.errors import UserError
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import NUM_LABELS, Taxonomy, accumulate_label_counts
-from dsr_jax.training.devices import BATCH_AXIS, local_mesh
+from dsr_jax.training.devices import BATCH_AXIS, at_most, local_mesh
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.shared_failure import failing_together
@@ -86,17 +86,16 @@ def synthetic_votes(
       UserError: a seed that is too large.
       Interrupted: after a signal on any host.
     """
-    mesh = local_mesh() if mesh is None else mesh
-    step = math.gcd(people, _PEOPLE_A_STEP)
+    hosts, step = jax.process_count(), math.gcd(people, _PEOPLE_A_STEP)
     keys = jax.random.split(split_key(seed, "train"), people // step)
-    own = keys[jax.process_index() :: jax.process_count()]
-    rounds = -(-len(keys) // (jax.process_count() * mesh.size))
+    own, most = keys[jax.process_index() :: hosts], -(-len(keys) // hosts)
+    mesh = at_most(local_mesh() if mesh is None else mesh, most)
     model = local_copy(model, mesh)
     total = np.zeros((len(model.template), NUM_LABELS))
     with progress_bar(
         people, f"prior of {model.name}", "person", shown=is_first_host()
     ) as bar:
-        for first in range(0, rounds * mesh.size, mesh.size):
+        for first in range(0, most, mesh.size):
             with failing_together():
                 places = np.arange(first, min(first + mesh.size, len(own)))
                 if len(places):
@@ -104,7 +103,7 @@ def synthetic_votes(
                     some = own[np.resize(places, mesh.size)]
                     counts = _count_steps(mesh, step, views, settings)(some, model)
                     total += np.asarray(counts[: len(places)], np.float64).sum(0)
-                everyone = (first + mesh.size) * step * jax.process_count()
+                everyone = (first + mesh.size) * step * hosts
                 bar.update(min(everyone, people) - bar.n)
                 check()
     return sum_over_hosts(total)
