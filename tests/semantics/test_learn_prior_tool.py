@@ -188,8 +188,8 @@ def test_a_broken_scan_of_one_host_stops_all(scans, tmp_path):
 @pytest.mark.slow
 def test_people_are_counted_by_any_number_of_hosts(tmp_path):
     people = ["--people", 6, "--views", 1, "--image-size", 32, "--body", "free-lite"]
-    # Three steps: one host has a device for each, of two or four one has less to do.
-    files = {hosts: tmp_path / f"{hosts}.npz" for hosts in (1, 2, 4)}
+    # Three steps: one host has a device for each, of two one has less to do.
+    files = {hosts: tmp_path / f"{hosts}.npz" for hosts in (1, 2)}
     for hosts, file in files.items():
         outputs = succeed(COMMAND, hosts, 0, *people, "--output", file)
         assert ["wrote" in output for output in outputs] == [
