@@ -130,9 +130,7 @@ def run(stop: StopRequest) -> None:
     bodies = state_predictor(network)
     people = first_people(validation.dataset, training.pictures)
     hooks = Hooks(
-        evaluate=lambda state: validation.measure(
-            lambda images: bodies(state, images)
-        ).summary(),
+        evaluate=lambda state: validation.measure(bodies(state)).summary(),
         draw=build_panel(network, scene, people, settings.pipeline),
         save_picture=lambda step, picture: write_image(
             workdir / PICTURES / f"step_{step:07d}.png", picture

@@ -77,7 +77,7 @@ def train(settings, mesh, validation):
         state, metrics = step(state, scene, batch)
         losses.append(float(metrics["loss"]))
     bodies = state_predictor(network)
-    result = validation.measure(lambda images: bodies(state, images), scene.body)
+    result = validation.measure(bodies(state))
     return result.mpjpe, result.pa_mpjpe, np.mean(losses[-FLAGS.steps // 10 :])
 
 
@@ -113,7 +113,9 @@ def main(_: list[str]) -> None:
     build_records(source, BuildSettings("synthetic", "train", records))
     unseen = make_people(body, pool.synthetic, 0, "validation", 256, mesh)
     protocol = protocol_by_name("synthetic")
-    validation = EvaluationSet("validation", PeopleDataset(unseen), protocol, 64)
+    validation = EvaluationSet(
+        "validation", PeopleDataset(unseen), protocol, Bodies(body), 64
+    )
     print("from                      MPJPE  PA-MPJPE  loss at the end", flush=True)
     for name, run in {
         "generator": pool,

@@ -9,7 +9,7 @@ import dsr_jax
 
 ROOT = pathlib.Path(dsr_jax.__file__).parent
 BASE = {"arrays", "numerics", "rotations", "errors", "files", "settings"}
-BASE |= {"npz_file", "untrusted_pickle"}
+BASE |= {"npz_file", "untrusted_pickle", "between_hosts"}
 DOMAIN = {"body", "camera", "rasterizer", "semantics"}
 MODELS = {"data", "regressor"}
 # The layers in order; a module may import earlier layers and its own package.

@@ -9,37 +9,25 @@ stopped count (Ctrl-C) goes on when the same command is given again.
 
 Without scans, each synthetic person stands in one pose and one outfit before every
 camera. The people are of the training split; the same command gives the same file on
-the same device.
+the same kind of device, whatever the number of devices and hosts.
 
 Either way the visible faces of the naked body take the labels of the clothed picture,
 and every view gives each vertex that it shows one vote (`semantics.prior_learning`).
 """
 
-import functools
-import math
 import os
 import sys
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from dsr_jax.arrays import Array
+from dsr_jax.between_hosts import is_first_host
 from dsr_jax.body import BodyModel, load_body
-from dsr_jax.data.scans import ScanCount, count_scans, find_scans
-from dsr_jax.data.synthetic import (
-    SyntheticSettings,
-    split_key,
-    synthetic_views,
-    whole_people,
-)
+from dsr_jax.data.scans import find_scans
+from dsr_jax.data.synthetic import whole_people
 from dsr_jax.errors import UserError, one_line_errors
-from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import (
-    NUM_LABELS,
     TAXONOMIES,
-    accumulate_label_counts,
     mirror_vertices,
     prior_from_counts,
     save_prior,
@@ -48,10 +36,9 @@ from dsr_jax.semantics import (
 )
 from dsr_jax.training.command_line import OneLineParser
 from dsr_jax.training.interruption import Interrupted, StopRequest
-from dsr_jax.training.progress import progress_bar
+from dsr_jax.training.prior_counts import scan_votes, synthetic_votes
+from dsr_jax.training.shared_failure import failing_together
 
-# Synthetic people rendered together; no step is smaller, so that all share a program.
-_PEOPLE_A_STEP = 4
 _BROKEN_SHOWN = 10
 _SYNTHETIC = {"people": 1000, "views": 10, "image_size": 224, "seed": 0}
 
@@ -121,32 +108,27 @@ def learn_from_scans(
         part of the body that no view showed.
       Interrupted: after a signal; the counts so far are kept beside the output.
     """
-    _check(output, threads=threads)
-    model = load_body(body)
-    mirror = mirror_vertices(model.template) if symmetrize else None
-    folders = find_scans(scans)
+    with failing_together():
+        _check(output, threads=threads)
+        model, folders = load_body(body), find_scans(scans)
+        mirror = mirror_vertices(model.template) if symmetrize else None
     names = taxonomy_by_name(taxonomy)
-    count = ScanCount(output.with_suffix(".counts.npz"), folders, model, names)
-    try:
-        with progress_bar(len(folders), "counting", "scan", len(count.done)) as bar:
-            for folder, counts in count_scans(count.left(), model, threads, names):
-                count.add(folder, counts, skip_broken=broken == "skip")
-                bar.update()
-                stop.check()
-    finally:
-        count.save()
-    if not count.done:
-        raise UserError(f"{scans}: every scan is broken: {count.refused[0]}")
-    _write(count.counts, mirror, model, output, f"{len(count.done)} scans")
-    count.remove_file()
-    _report(count.refused)
+    skip = broken == "skip"
+    votes = scan_votes(folders, model, names, output, threads, skip, stop.check)
+    with failing_together():
+        if not votes.done:
+            raise UserError(f"{scans}: every scan is broken: {votes.refused[0]}")
+        _write(votes.counts, mirror, model, output, f"{votes.done} scans")
+    votes.remove_files()
+    if is_first_host():
+        _report(votes.refused)
 
 
-def _report(refused: list[UserError]) -> None:
+def _report(refused: list[str]) -> None:
     if refused:
         print(f"skipped {len(refused)} broken scans:", file=sys.stderr)
-    for error in refused[:_BROKEN_SHOWN]:
-        print(f"  {error}", file=sys.stderr)
+    for line in refused[:_BROKEN_SHOWN]:
+        print(f"  {line}", file=sys.stderr)
     if len(refused) > _BROKEN_SHOWN:
         print(f"  and {len(refused) - _BROKEN_SHOWN} more", file=sys.stderr)
 
@@ -168,41 +150,17 @@ def learn(
         part of the body that no view showed.
       Interrupted: after a signal; nothing is written.
     """
-    _check(output, people=people, views=views)
-    try:
-        settings = whole_people(image_size)
-    except ValueError as error:
-        raise UserError(f"--image-size {image_size}: {error}") from error
-    model = load_body(body)
-    mirror = mirror_vertices(model.template) if symmetrize else None
-    step = math.gcd(people, _PEOPLE_A_STEP)
-    counts = jnp.zeros((model.template.shape[0], NUM_LABELS))
-    with progress_bar(people, f"prior of {body}", "person") as bar:
-        for key in jax.random.split(split_key(seed, "train"), people // step):
-            counts = count_labels(counts, key, model, step, views, settings)
-            counts.block_until_ready()  # or the bar would show what is queued, not done
-            bar.update(step)
-            stop.check()
-    _write(np.asarray(counts), mirror, model, output, f"{people * views} views")
-
-
-@functools.partial(jax.jit, static_argnums=(3, 4, 5), donate_argnums=0)
-def count_labels(
-    counts: Array,
-    key: Array,
-    model: BodyModel,
-    people: int,
-    views: int,
-    settings: SyntheticSettings,
-) -> Array:
-    """Adds the votes of `people` new people from `views` cameras each."""
-    batch, vertices_ndc = synthetic_views(key, people, views, model, settings)
-    size = (settings.image_size, settings.image_size)
-    hit = visible_faces(vertices_ndc, model.faces, image_size=size)
-    labels = jnp.asarray(batch.labels)
-    return accumulate_label_counts(
-        counts, hit.face, hit.barycentric, labels, model.faces
-    )
+    with failing_together():
+        _check(output, people=people, views=views)
+        try:
+            settings = whole_people(image_size)
+        except ValueError as error:
+            raise UserError(f"--image-size {image_size}: {error}") from error
+        model = load_body(body)
+        mirror = mirror_vertices(model.template) if symmetrize else None
+    votes = synthetic_votes(model, people, views, settings, seed, stop.check)
+    with failing_together():
+        _write(votes, mirror, model, output, f"{people * views} views")
 
 
 def _check(output: Path, **numbers: int) -> None:
@@ -222,7 +180,9 @@ def _write(
     output: Path,
     source: str,
 ) -> None:
-    """Probabilities from counts, into the file."""
+    """Probabilities from counts, into the file; the first host's task."""
+    if not is_first_host():
+        return
     votes = counts if mirror is None else symmetrize_counts(counts, mirror)
     prior = prior_from_counts(votes, model.faces, model.name)
     save_prior(output, prior)

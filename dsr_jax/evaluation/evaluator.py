@@ -3,13 +3,15 @@
 import collections
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dsr_jax.arrays import Array, Bool, Float, Int
+from dsr_jax.between_hosts import raise_together
 from dsr_jax.body import BodyParams, mean_pose
 from dsr_jax.data import Batch, ordered_batches
 from dsr_jax.errors import UserError
@@ -33,6 +35,7 @@ from dsr_jax.evaluation.points import (
 from dsr_jax.evaluation.protocol import Protocol
 
 Predict = Callable[[Any], BodyParams]
+Tree = TypeVar("Tree")
 
 
 def evaluate(
@@ -57,11 +60,13 @@ def evaluate_all(
     batch_size: int = 64,
     workers: int = 8,
     people: MeasuredPeople | None = None,
+    mesh: Mesh | None = None,
 ) -> dict[str, Evaluation]:
     """Measures several predictors on the same people, whose photos are read once.
 
-    Only people whom the protocol keeps are read. Every host measures its share, and
-    all hosts return the same result; nobody counts twice, wherever batches end.
+    Only people whom the protocol keeps are read. Every host measures its share and
+    waits for no other before the end, where all hosts get the same result, or the error
+    of the first host that met one; nobody counts twice, wherever batches end.
 
     Args:
       predictors: by name; images (B, H, W, 3) uint8 → pose and betas of B bodies.
@@ -73,6 +78,9 @@ def evaluate_all(
       workers: threads that read examples.
       people: `measured_people` of them, where it is known: asking everybody in a
         folder of records reads all of it.
+      mesh: devices of this host, over which every batch is split: its size is rounded
+        up to a multiple of theirs. Predictors get their images there, and the bodies
+        must lie there. Without, images stay in memory.
 
     Raises:
       UserError: the protocol keeps nobody, a body or joint set is missing, a photo
@@ -81,15 +89,41 @@ def evaluate_all(
     if people is None:
         people = measured_people(dataset, protocol)
     check_bodies(bodies, people, protocol)
-    own = people.rows(_own_rows(people, protocol))
-    rows = _measure(predictors, bodies, dataset, own, protocol, batch_size, workers)
+    own = np.arange(len(people))[_own_share(len(people))]
+    # A host with nobody to measure takes part, too: its row is dropped.
+    measured = people.rows(own if len(own) else np.zeros(1, int))
+    split = _Split(mesh, min(batch_size, len(measured)))
+    rows: dict[str, Rows] = {}
+    failure: UserError | None = None
+    try:
+        rows = _measure(predictors, bodies, dataset, measured, protocol, split, workers)
+    except UserError as error:
+        failure = error
+    raise_together(failure)
     names = joint_names(bodies.neutral, protocol)
     results = {}
     for name, of_predictor in rows.items():
+        if not len(own):
+            of_predictor = {n: column[:0] for n, column in of_predictor.items()}
         gathered = gather_rows(of_predictor)
         seen = _with_photo(people, gathered["index"], protocol)
         results[name] = summarize(protocol, seen, gathered, names)
     return results
+
+
+class _Split:
+    """How a batch lies on the devices."""
+
+    def __init__(self, mesh: Mesh | None, batch_size: int):
+        self._sharding: NamedSharding | None = None
+        self.batch_size = batch_size
+        if mesh is not None:
+            self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+            self.batch_size = -(-batch_size // mesh.size) * mesh.size
+
+    def place(self, tree: Tree) -> Tree:
+        """The arrays on their devices; not moved if they are there."""
+        return tree if self._sharding is None else jax.device_put(tree, self._sharding)
 
 
 def _measure(
@@ -98,26 +132,27 @@ def _measure(
     dataset: AnnotatedDataset,
     people: MeasuredPeople,
     protocol: Protocol,
-    batch_size: int,
+    split: _Split,
     workers: int,
 ) -> dict[str, Rows]:
     """Rows of every predictor for this host's people."""
     parts = collections.defaultdict(list)
     subset = _Subset(dataset, people.index)
     for number, (batch, counts) in enumerate(
-        ordered_batches(subset, batch_size, workers)
+        ordered_batches(subset, split.batch_size, workers)
     ):
         # What fills the last batch up is its last person again.
         places = np.minimum(
-            number * batch_size + np.arange(batch_size), len(people) - 1
+            number * split.batch_size + np.arange(split.batch_size), len(people) - 1
         )
         members = people.rows(places)
-        target = true_points(bodies, batch, members.gender, protocol)
+        target = true_points(bodies, batch, members.gender, protocol, split.place)
         known = (counts > 0) & _has_truth(batch, protocol)
         members, target = members.rows(known), target.rows(known)
         _check_finite(target, members, protocol, "the truth")
+        images = split.place(batch.image)
         for name, predict in predictors.items():
-            params = predict(batch.image)
+            params = split.place(predict(images))
             predicted = predicted_points(bodies.neutral, params, protocol).rows(known)
             _check_finite(predicted, members, protocol, "the prediction")
             parts[name].append(error_rows(members.index, predicted, target))
@@ -146,15 +181,9 @@ def _has_truth(batch: Batch, protocol: Protocol) -> Bool[np.ndarray, "B"]:
     return np.asarray((np.asarray(batch.joints)[..., 3] > 0).any(axis=-1))
 
 
-def _own_rows(people: MeasuredPeople, protocol: Protocol) -> Int[np.ndarray, "M"]:
+def _own_share(count: int) -> slice:
     """Which of the people this host measures."""
-    hosts = jax.process_count()
-    if len(people) < hosts:
-        raise UserError(
-            f"protocol '{protocol.name}': keeps {len(people)} people of the data set, "
-            f"fewer than the {hosts} hosts; measure on one"
-        )
-    return np.arange(len(people))[host_share(len(people), jax.process_index(), hosts)]
+    return host_share(count, jax.process_index(), jax.process_count())
 
 
 def _with_photo(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -130,7 +131,10 @@ def _check_genders(bodies: Bodies, genders: list[str], protocol: Protocol) -> No
 
 
 def predicted_points(body: BodyModel, params: BodyParams, protocol: Protocol) -> Points:
-    """Poses predicted bodies in float32, with every product in full precision."""
+    """Poses predicted bodies in float32, with every product in full precision.
+
+    Computed where the prediction lies; the body must lie there, too, or be uncommitted.
+    """
     joints, vertices, pelvis = jax.device_get(
         _posed(body, params, protocol.joint_set, protocol.true_body)
     )
@@ -138,14 +142,18 @@ def predicted_points(body: BodyModel, params: BodyParams, protocol: Protocol) ->
 
 
 def true_points(
-    bodies: Bodies, batch: Batch, gender: np.ndarray, protocol: Protocol
+    bodies: Bodies,
+    batch: Batch,
+    gender: np.ndarray,
+    protocol: Protocol,
+    place: Callable[[BodyParams], BodyParams] = lambda params: params,
 ) -> Points:
-    """The truth of a batch, whose people have these genders."""
+    """The truth of a batch, whose people have these genders; `place` says where."""
     if not protocol.true_body:
         joints = np.asarray(batch.joints, np.float64)[..., :3]
         root = joints[:, list(protocol.annotated_root)].mean(axis=1)
         return Points(joints[:, list(protocol.annotated_joints)], root)
-    params = BodyParams(jnp.asarray(batch.pose), jnp.asarray(batch.betas))
+    params = place(BodyParams(jnp.asarray(batch.pose), jnp.asarray(batch.betas)))
     of_gender = {
         one: predicted_points(bodies.of(str(one), protocol), params, protocol)
         for one in np.unique(gender)

@@ -7,11 +7,13 @@ import itertools
 from collections.abc import Callable, Generator, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Array, Key
+from dsr_jax.between_hosts import is_first_host
 from dsr_jax.body import BodyModel
 from dsr_jax.data import (
     AugmentationSettings,
@@ -31,7 +33,8 @@ from dsr_jax.data import (
 )
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
-from dsr_jax.training.devices import BATCH_AXIS, put_batch
+from dsr_jax.training.devices import BATCH_AXIS, at_most, put_batch
+from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import SYNTHETIC, RunSettings
 
@@ -39,7 +42,7 @@ from dsr_jax.training.settings import SYNTHETIC, RunSettings
 # the first progress shows within seconds on a CPU.
 _CHUNK = 32
 
-Generate = Callable[[Key[Array, ""], BodyModel], Batch]
+Generate = Callable[[Key[Array, "*D"], BodyModel], Batch]
 
 
 class PeopleDataset:
@@ -93,28 +96,59 @@ def make_people(
 ) -> Batch:
     """`count` synthetic people of a split, in the host's memory, with a progress bar.
 
+    The same people on any number of devices and hosts. Every host makes all of them, on
+    its own devices: it waits for no other.
+
     Args:
       body: the body that is dressed.
       settings: how the people look.
       seed: of the run.
       split: "train", "validation" or "test".
       count: how many.
-      mesh: the devices that make them.
+      mesh: the devices that make them; those of other hosts are left out.
       check: called between chunks; may raise to stop.
     """
-    chunk = _CHUNK * mesh.size
-    generate = people_generator(settings, chunk, mesh)
+    last = -(-count // _CHUNK) - 1
+    mesh = at_most(mesh.local_mesh, last + 1)
+    body = local_copy(body, mesh)
+    generate = _chunk_generator(settings, mesh)
     chunks: list[Batch] = []
-    with progress_bar(count, f"{split} people", "person") as bar:
-        for number, start in enumerate(range(0, count, chunk)):
+    with progress_bar(count, f"{split} people", "person", shown=is_first_host()) as bar:
+        for start in range(0, last + 1, mesh.size):
             check()
-            people = generate(split_key(seed, split, number), body)
+            # Devices that are left over repeat the last chunk.
+            numbers = [min(start + place, last) for place in range(mesh.size)]
+            people = generate(_chunk_keys(seed, split, numbers), body)
             chunks.append(jax.device_get(people))
-            bar.update(min(chunk, count - start))
+            made = min((start + mesh.size) * _CHUNK, count)
+            bar.update(made - bar.n)
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
 
 
+def _chunk_keys(seed: int, split: str, numbers: Sequence[int]) -> Key[Array, "D"]:
+    keys = [jax.random.fold_in(split_key(seed, split, number), 0) for number in numbers]
+    return jnp.stack(keys)
+
+
 @functools.cache  # One compilation for all splits.
+def _chunk_generator(settings: SyntheticSettings, mesh: Mesh) -> Generate:
+    """Compiles `(a key a device, body) → people`, a chunk a device."""
+
+    def chunk(keys: Key[Array, "1"], body: BodyModel) -> Batch:
+        return synthetic_people(keys[0], _CHUNK, body, settings)
+
+    return jax.jit(
+        jax.shard_map(
+            chunk,
+            mesh=mesh,
+            in_specs=(PartitionSpec(BATCH_AXIS), PartitionSpec()),
+            out_specs=PartitionSpec(BATCH_AXIS),
+            check_vma=False,
+        )
+    )
+
+
+@functools.cache
 def people_generator(settings: SyntheticSettings, count: int, mesh: Mesh) -> Generate:
     """Compiles `(key, body) → count people`, every device making its own share."""
 

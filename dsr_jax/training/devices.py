@@ -22,6 +22,16 @@ def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return Mesh(np.asarray(chosen), (BATCH_AXIS,))
 
 
+def local_mesh() -> Mesh:
+    """A mesh over the devices of this host."""
+    return device_mesh(jax.local_devices())
+
+
+def at_most(mesh: Mesh, count: int) -> Mesh:
+    """The first `count` devices of a mesh: more would have nothing to do."""
+    return device_mesh(list(mesh.devices.flat)[:count])
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """A full copy on every device."""
     return NamedSharding(mesh, PartitionSpec())

@@ -136,7 +136,7 @@ def restore_regressor(
     build = regressor_builder(settings)
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     network, params, rng, statistics = split_regressor(abstract)
-    sharding = SingleDeviceSharding(jax.devices()[0])
+    sharding = SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         {"params": params, "statistics": statistics},

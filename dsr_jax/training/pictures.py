@@ -24,6 +24,8 @@ from dsr_jax.semantics import (
     grouping_by_name,
     minimal_clothing_validity,
 )
+from dsr_jax.training.devices import device_mesh
+from dsr_jax.training.local_copy import local_copy, without_moments
 from dsr_jax.training.state import Network, TrainState
 from dsr_jax.visualization import overlay_body, panel, side_view
 
@@ -36,6 +38,9 @@ def build_panel(
     network: Network, scene: Scene, people: Batch, settings: PipelineSettings
 ) -> Callable[[TrainState], UInt8[np.ndarray, "H W 3"]]:
     """Makes `state → panel` for fixed people, one row a person.
+
+    Drawn by one device from its own copy of the state: the first host may draw alone,
+    unless the state is split over hosts (`local_copy`).
 
     Args:
       network: the regressor's static half.
@@ -53,11 +58,14 @@ def build_panel(
         raster = render_semantics(scene, screen.vertices_ndc, valid, settings, labels)
         return screen, prediction.camera, raster.attributes[..., 1:]
 
+    device = device_mesh(jax.local_devices()[:1])
+    scene = local_copy(scene, device)
     palette = class_colours(scene, settings.objective.grouping)
     faces = np.asarray(scene.body.faces)
 
     def draw(state: TrainState) -> UInt8[np.ndarray, "H W 3"]:
-        screen, camera, rendered = jax.device_get(look(state, scene))
+        own = local_copy(without_moments(state), device)
+        screen, camera, rendered = jax.device_get(look(own, scene))
         pictures = []
         for i, image in enumerate(people.image):
             photo = _enlarged(image, cv2.INTER_CUBIC)

@@ -7,7 +7,9 @@ from tqdm import tqdm
 _SECONDS_BETWEEN_LINES = 10
 
 
-def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
+def progress_bar(
+    total: int, what: str, unit: str, initial: int = 0, shown: bool = True
+) -> tqdm:
     """A bar on standard error with counts, speed and the time that is left."""
     interactive = sys.stderr.isatty()
     return tqdm(
@@ -18,4 +20,5 @@ def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
         mininterval=0.2 if interactive else _SECONDS_BETWEEN_LINES,
         maxinterval=10 if interactive else 10 * _SECONDS_BETWEEN_LINES,
         dynamic_ncols=interactive,
+        disable=not shown,
     )

@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from dsr_jax.arrays import Array, ArrayLike
 from dsr_jax.body import BodyModel, BodyParams
@@ -28,7 +29,9 @@ from dsr_jax.pipeline import predict
 from dsr_jax.regressor import MeanParameters, Prediction
 from dsr_jax.rotations import rotation_6d_to_matrix
 from dsr_jax.training.data_source import PeopleDataset, make_people
+from dsr_jax.training.devices import BATCH_AXIS, local_mesh
 from dsr_jax.training.loading import load_evaluation_bodies
+from dsr_jax.training.local_copy import local_copy, without_moments
 from dsr_jax.training.settings import FOLDER, SYNTHETIC, RunSettings
 from dsr_jax.training.state import Network, TrainState
 
@@ -46,11 +49,22 @@ class EvaluationSet:
     bodies: Bodies
     batch_size: int
     workers: int = 8
+    mesh: Mesh = dataclasses.field(default_factory=local_mesh)
+    """Devices of this host; every batch is split over them."""
 
     @functools.cached_property
     def people(self) -> MeasuredPeople:
         """Who is measured; asked once, however often a run evaluates."""
         return measured_people(self.dataset, self.protocol)
+
+    @functools.cached_property
+    def _placed_bodies(self) -> Bodies:
+        bodies = self.bodies
+        male, female = (
+            None if body is None else local_copy(body, self.mesh)
+            for body in (bodies.male, bodies.female)
+        )
+        return Bodies(local_copy(bodies.neutral, self.mesh), male, female)
 
     def measure(self, predictor: Predictor) -> Evaluation:
         """Errors of a predictor, images (B, H, W, 3) uint8 → bodies."""
@@ -60,12 +74,13 @@ class EvaluationSet:
         """Errors of several predictors by name; every photo is read once."""
         return evaluate_all(
             predictors,
-            self.bodies,
+            self._placed_bodies,
             self.dataset,
             self.protocol,
             self.batch_size,
             self.workers,
             self.people,
+            self.mesh,
         )
 
 
@@ -82,7 +97,8 @@ def open_evaluation_set(
     Args:
       settings: of the run.
       body: of the predictions; dressed if the people are synthetic.
-      mesh: devices that make synthetic people.
+      mesh: those of its devices that are this host's make synthetic people, and
+        measure.
       split: "validation" or "test" of the synthetic people; files have one.
       name: "synthetic" or one of `evaluation.datasets`; `evaluation.dataset` by
         default.
@@ -109,7 +125,9 @@ def open_evaluation_set(
         dataset, protocol = _open_files(settings, name)
     bodies = load_evaluation_bodies(settings.body, body, protocol)
     workers = settings.data.workers
-    return EvaluationSet(name, dataset, protocol, bodies, chosen.batch_size, workers)
+    return EvaluationSet(
+        name, dataset, protocol, bodies, chosen.batch_size, workers, mesh.local_mesh
+    )
 
 
 def check_evaluation_name(settings: RunSettings, name: str) -> None:
@@ -126,15 +144,30 @@ def check_evaluation_name(settings: RunSettings, name: str) -> None:
         )
 
 
-def state_predictor(network: Network) -> Callable[[TrainState, Array], BodyParams]:
-    """Compiles `(state, images) → bodies` for a state in training."""
+def state_predictor(
+    network: Network, mesh: Mesh | None = None
+) -> Callable[[TrainState], Predictor]:
+    """Makes `state → (images → bodies)` for a state in training.
 
-    @jax.jit
+    The first call copies the state to this host (`local_copy`), so that hosts need not
+    keep step; the predictor is good until the state is given away.
+
+    Args:
+      network: the regressor's static half.
+      mesh: devices of this host, all by default; the number of images is a multiple of
+        theirs.
+    """
+    mesh = local_mesh() if mesh is None else mesh
+
     def bodies(state: TrainState, images: Array) -> BodyParams:
-        prediction = predict(network.for_evaluation(state), images)
-        return BodyParams(pose=prediction.pose, betas=prediction.betas)
+        return _bodies(predict(network.for_evaluation(state), images))
 
-    return bodies
+    look = _on_each_device(bodies, mesh)
+
+    def of_state(state: TrainState) -> Predictor:
+        return functools.partial(look, local_copy(without_moments(state), mesh))
+
+    return of_state
 
 
 def compiled_regressor(regressor: Callable[[Array], Prediction]) -> Look:
@@ -148,15 +181,39 @@ def compiled_regressor(regressor: Callable[[Array], Prediction]) -> Look:
     return lambda images: look(weights, images)
 
 
-def regressor_predictor(regressor: Callable[[Array], Prediction]) -> Predictor:
-    """Compiles `images → bodies` for a trained regressor."""
-    look = compiled_regressor(regressor)
+def regressor_predictor(
+    regressor: Callable[[Array], Prediction], mesh: Mesh | None = None
+) -> Predictor:
+    """Compiles `images → bodies` for a trained regressor; `mesh`: `state_predictor`."""
+    mesh = local_mesh() if mesh is None else mesh
+    definition, weights = nnx.split(regressor)
 
-    def bodies(images: ArrayLike) -> BodyParams:
-        prediction = look(jnp.asarray(images))
-        return BodyParams(pose=prediction.pose, betas=prediction.betas)
+    def bodies(weights: nnx.State, images: Array) -> BodyParams:
+        return _bodies(predict(nnx.merge(definition, weights), images))
 
-    return bodies
+    return functools.partial(_on_each_device(bodies, mesh), local_copy(weights, mesh))
+
+
+def _on_each_device(
+    bodies: Callable[[Any, Array], BodyParams], mesh: Mesh
+) -> Callable[[Any, ArrayLike], BodyParams]:
+    """Compiles `(weights, images) → bodies`, every device for its own images."""
+    split = PartitionSpec(BATCH_AXIS)
+    look = jax.jit(
+        jax.shard_map(
+            bodies,
+            mesh=mesh,
+            in_specs=(PartitionSpec(), split),
+            out_specs=split,
+            # Nothing is exchanged between devices that it could check.
+            check_vma=False,
+        )
+    )
+    return lambda weights, images: look(weights, jnp.asarray(images))
+
+
+def _bodies(prediction: Prediction) -> BodyParams:
+    return BodyParams(pose=prediction.pose, betas=prediction.betas)
 
 
 def mean_body_predictor(mean: MeanParameters) -> Predictor:

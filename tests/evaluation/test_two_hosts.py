@@ -1,16 +1,12 @@
-"""Rows of two processes that JAX joins, as two hosts of a pod are joined."""
-
-import socket
-import subprocess
-import sys
+"""Rows and errors of two processes that JAX joins, as two hosts of a pod are joined."""
 
 import pytest
 
-PROGRAM = """
-import sys
-import jax
+from tests.processes import run_hosts, succeed
+
+ROWS = """
 import numpy as np
-jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
+from dsr_jax.between_hosts import gather_bytes, sum_over_hosts
 from dsr_jax.evaluation.error_rows import gather_rows, host_share
 random = np.random.default_rng(0)
 rows = {"index": np.arange(3, 24, 2), "joints": random.normal(size=(11, 14))}
@@ -21,28 +17,41 @@ for name, column in rows.items():
     # Bit by bit: JAX alone would have rounded to 32.
     assert gathered[name].dtype == column.dtype
     np.testing.assert_array_equal(gathered[name], column)
+assert gather_bytes(b"ab" * jax.process_index()) == [b"", b"ab"]
+assert gather_bytes(b"") == [b"", b""]
+third = sum_over_hosts(np.full((2, 3), (1 + jax.process_index()) / 3))
+np.testing.assert_array_equal(third, np.full((2, 3), 1 / 3 + 2 / 3))
 print("all rows on host", jax.process_index())
+"""
+
+BROKEN = """
+from dsr_jax.body import load_body
+from dsr_jax.errors import UserError, one_line_errors
+from dsr_jax.evaluation import PROTOCOLS, Bodies, evaluate, predict_mean_body
+from tests.evaluation.fake_people import FakePeople, fake_people
+
+class Broken(FakePeople):
+    def example(self, index, generator=None):
+        if index == 1:
+            raise UserError("photo 1: broken; leave it out")
+        return super().example(index, generator)
+
+body = Bodies(load_body("free-lite"))
+people = Broken(fake_people(6))
+with one_line_errors():
+    evaluate(predict_mean_body(), body, people, PROTOCOLS["folder"])
 """
 
 
 @pytest.mark.slow
 def test_both_have_all_rows():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    hosts = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, address, str(host)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for host in range(2)
-    ]
-    try:
-        for number, host in enumerate(hosts):
-            output, errors = host.communicate(timeout=120)
-            assert f"all rows on host {number}" in output, errors[-2000:]
-    finally:
-        for host in hosts:
-            host.kill()
+    for number, output in enumerate(succeed(ROWS, 2)):
+        assert f"all rows on host {number}" in output
+
+
+@pytest.mark.slow
+def test_a_photo_that_one_host_cannot_read_stops_both():
+    for code, _, errors in run_hosts(BROKEN, 2):
+        assert code == 2
+        assert "error: photo 1: broken; leave it out" in errors
+        assert "Traceback" not in errors

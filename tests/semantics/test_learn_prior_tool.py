@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from dsr_jax.data.scans import write_scan
 from dsr_jax.errors import UserError
 from dsr_jax.semantics import CIHP, load_prior
 from dsr_jax.training.interruption import Interrupted, StopRequest
+from tests.processes import run_hosts, succeed
 
 TOOL = Path(__file__).parents[2] / "tools" / "learn_prior.py"
 
@@ -123,6 +125,78 @@ def test_scans_and_synthetic_people_do_not_mix(tool, scans, tmp_path, monkeypatc
     with pytest.raises(SystemExit) as ended:
         tool.main()
     assert ended.value.code == 2
+
+
+COMMAND = """
+import runpy, signal, sys
+from dsr_jax.training import interruption
+stop_after = int(sys.argv[1])
+if stop_after and jax.process_index() == jax.process_count() - 1:
+    # A signal that reaches the last host alone, while it counts its n-th scan.
+    def check(self, left=[stop_after]):
+        left[0] -= 1
+        if not left[0]:
+            raise interruption.Interrupted(signal.SIGTERM)
+    interruption.StopRequest.check = check
+sys.argv[1:] = sys.argv[2:]
+sys.path.insert(0, ".")
+runpy.run_path("tools/learn_prior.py", run_name="__main__")
+"""
+
+
+def command(folder, output, stop_after=0):
+    options = ["--scans", folder, "--output", output, "--body", "free-lite"]
+    return [stop_after, *options, "--threads", 1]
+
+
+@pytest.mark.slow
+def test_scans_are_counted_by_any_number_of_hosts(scans, tmp_path):
+    files = {hosts: tmp_path / f"{hosts}.npz" for hosts in (1, 2, 4)}
+    for hosts, file in files.items():
+        # Of three scans, one of the four hosts has none.
+        succeed(COMMAND, hosts, *command(scans, file))
+        assert file.read_bytes() == files[1].read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"1.npz", "2.npz", "4.npz"}
+
+
+@pytest.mark.slow
+def test_a_count_stopped_on_two_hosts_goes_on_on_one(scans, tmp_path):
+    output, whole = tmp_path / "prior.npz", tmp_path / "whole.npz"
+    for code, _, errors in run_hosts(COMMAND, 2, *command(scans, output, 1)):
+        assert code == 143
+        assert "interrupted (SIGTERM): the same command counts on" in errors
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"prior.counts.npz", "prior.counts-1.npz"}
+    for file in (output, whole):
+        succeed(COMMAND, 1, *command(scans, file))
+    assert output.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"prior.npz", "whole.npz"}
+
+
+@pytest.mark.slow
+def test_a_broken_scan_of_one_host_stops_all(scans, tmp_path):
+    broken = tmp_path / "scans"
+    shutil.copytree(scans, broken)
+    (broken / "1" / "cameras.npz").write_bytes(b"nothing")
+    for code, _, errors in run_hosts(COMMAND, 2, *command(broken, tmp_path / "p.npz")):
+        assert code == 2
+        (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+        assert "cameras.npz" in line and "--broken skip" in line
+    assert not (tmp_path / "p.npz").exists()
+
+
+@pytest.mark.slow
+def test_people_are_counted_by_any_number_of_hosts(tmp_path):
+    people = ["--people", 6, "--views", 1, "--image-size", 32, "--body", "free-lite"]
+    # Three steps: one host has a device for each, of two one has less to do.
+    files = {hosts: tmp_path / f"{hosts}.npz" for hosts in (1, 2)}
+    for hosts, file in files.items():
+        outputs = succeed(COMMAND, hosts, 0, *people, "--output", file)
+        assert ["wrote" in output for output in outputs] == [
+            True,
+            *[False] * (hosts - 1),
+        ]
+        assert file.read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pytest
 from configs.base import base_config
 from dsr_jax.body import KEYPOINT_FLIP_49, load_body
 from dsr_jax.data import AugmentationSettings, Batch, write_people
+from dsr_jax.data.synthetic import SyntheticSettings, split_key
 from dsr_jax.errors import UserError
 from dsr_jax.training import data_source
 from dsr_jax.training.data_source import (
@@ -49,9 +50,11 @@ def fake_people(key, count, body, settings):
 @pytest.fixture
 def cheap_people(monkeypatch):
     monkeypatch.setattr(data_source, "synthetic_people", fake_people)
-    data_source.people_generator.cache_clear()
+    for cached in (data_source.people_generator, data_source._chunk_generator):
+        cached.cache_clear()
     yield
-    data_source.people_generator.cache_clear()
+    for cached in (data_source.people_generator, data_source._chunk_generator):
+        cached.cache_clear()
 
 
 def settings_with(**changes):
@@ -97,6 +100,23 @@ def test_a_pool_is_used_up_before_it_starts_again(cheap_people):
     batches = take(training_stream(settings, BODY, device_mesh(), 0), 3)
     seen = np.concatenate([batch.betas[:, 0] for batch in batches])
     assert len(np.unique(seen)) == 24
+
+
+def test_people_do_not_depend_on_the_devices(cheap_people):
+    def made_on(devices):
+        mesh = device_mesh(jax.devices()[:devices])
+        settings = SyntheticSettings(image_size=SIZE)
+        return data_source.make_people(BODY, settings, 0, "test", 70, mesh)
+
+    alone = made_on(1)
+    assert len(np.unique(alone.betas[:, 0])) == 70
+    # Three chunks: two devices have one left over, of four one has nothing to do.
+    for devices in (2, 4):
+        others = made_on(devices)
+        jax.tree.map(np.testing.assert_array_equal, others, alone)
+    key = jax.random.fold_in(split_key(0, "test", 1), 0)
+    second = fake_people(key, 32, BODY, _Sized())
+    np.testing.assert_array_equal(alone.betas[32:64], second.betas)
 
 
 def test_people_are_mirrored_or_not():

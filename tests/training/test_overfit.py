@@ -58,7 +58,7 @@ def test_eight_images_are_learnt_by_heart():
     protocol, truth = protocol_by_name("synthetic"), Bodies(scene.body)
     learnt = EvaluationSet("train", PeopleDataset(people), protocol, truth, 8)
     bodies = state_predictor(network)
-    result = learnt.measure(lambda images: bodies(state, images))
+    result = learnt.measure(bodies(state))
     assert result.count == 8
     assert result.pa_mpjpe < 25
     first, last = history[STEPS // 2], history[-1]

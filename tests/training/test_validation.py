@@ -2,22 +2,31 @@
 
 import dataclasses
 
+import jax
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 from configs.base import base_config
 from dsr_jax.body import load_body
 from dsr_jax.data import write_people
 from dsr_jax.errors import UserError
+from dsr_jax.evaluation import points
 from dsr_jax.regressor import default_mean_parameters
-from dsr_jax.training.devices import device_mesh
+from dsr_jax.training.devices import batch_sharded, device_mesh, replicated
+from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.settings import RunSettings
+from dsr_jax.training.state import create_state
 from dsr_jax.training.validation import (
     check_evaluation_name,
     mean_body_predictor,
     open_evaluation_set,
+    regressor_predictor,
+    state_predictor,
 )
-from tests.training.tiny import PEOPLE, SIZE, make_batch
+from tests.evaluation.fake_people import fake_people, params_of
+from tests.training.tiny import PEOPLE, SIZE, TinyRegressor, make_batch
 
 BODY = load_body("free-lite")
 
@@ -66,6 +75,54 @@ def test_a_run_asks_only_once_who_everybody_is(settings, monkeypatch):
     first, second = (chosen.measure(mean_body) for _ in range(2))
     assert sorted(asked) == list(range(PEOPLE))
     assert first.summary() == second.summary()
+
+
+def test_rows_do_not_depend_on_the_devices(settings):
+    results = []
+    regressor = TinyRegressor(nnx.Rngs(0))
+    regressor.eval()
+    for devices in (1, 2, 4):
+        mesh = device_mesh(jax.devices()[:devices])
+        chosen = open_evaluation_set(settings, BODY, mesh, "test", "bodies")
+        assert chosen.mesh.size == devices
+        look = regressor_predictor(regressor, mesh)
+        shardings = []
+
+        def watched(images, look=look, shardings=shardings):
+            shardings.append(images.sharding)
+            return look(images)
+
+        results.append(chosen.measure(watched).people)
+        # Batches of 3 are filled up until every device has as many.
+        assert set(shardings) == {batch_sharded(mesh)}
+    for result in results[1:]:
+        np.testing.assert_array_equal(result["index"], results[0]["index"])
+        for name in ("mpjpe", "pa_mpjpe", "pve", "pve_root"):
+            # float32 bodies: a sum's order may differ with the number of rows.
+            np.testing.assert_allclose(result[name], results[0][name], rtol=1e-6)
+
+
+def test_posing_exchanges_nothing_between_devices():
+    mesh = device_mesh()
+    body = local_copy(BODY, mesh)
+    params = jax.device_put(params_of(fake_people(8)), batch_sharded(mesh))
+    lowered = points._posed.lower(body, params, "h36m17", True)
+    text = lowered.compile().as_text()
+    assert "num_partitions=4" in text
+    for exchange in ("all-gather", "all-reduce", "all-to-all", "collective-permute"):
+        assert exchange not in text
+
+
+def test_a_state_is_measured_where_it_is_not(settings):
+    """A state on one device is copied, and measured as the same weights are."""
+    one = device_mesh(jax.devices()[3:])
+    network, state = create_state(
+        TinyRegressor, optax.adam(1.0), jax.random.key(0), replicated(one)
+    )
+    chosen = open_evaluation_set(settings, BODY, device_mesh(), "test", "bodies")
+    result = chosen.measure(state_predictor(network)(state))
+    regressor = regressor_predictor(network.for_evaluation(state))
+    assert result.summary() == chosen.measure(regressor).summary()
 
 
 def gendered(settings, **bodies):

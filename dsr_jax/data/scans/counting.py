@@ -7,7 +7,7 @@ order of the scans' names: an interrupted count goes on to the same bits.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def count_scans(
     model: BodyModel,
     threads: int,
     taxonomy: Taxonomy = CIHP,
-) -> Iterator[tuple[Path, Float[np.ndarray, "V 20"] | UserError]]:
+) -> Generator[tuple[Path, Float[np.ndarray, "V 20"] | UserError], None, None]:
     """The counts of each scan in order, or what is wrong with it.
 
     Reading, decoding and the z-buffer all leave Python's lock, so threads are enough.

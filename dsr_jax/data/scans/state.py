@@ -1,5 +1,6 @@
 """A count of scans that can be stopped at any moment and goes on to the same bits."""
 
+import glob
 import io
 import time
 import zipfile
@@ -16,6 +17,23 @@ from dsr_jax.semantics import CIHP, NUM_LABELS, Taxonomy
 
 _SECONDS_BETWEEN_SAVES = 30.0
 _REMEDY = "delete this file to count from the start"
+
+
+def count_files(output: Path, host: int, hosts: int) -> list[Path]:
+    """The files of a host's unfinished count beside `output`: its own, then others'.
+
+    The first host takes over those of hosts that are no longer there.
+    """
+    own = output.with_suffix(f".counts-{host}.npz" if host else ".counts.npz")
+    if host:
+        return [own]
+    pattern = f"{glob.escape(output.stem)}.counts-*.npz"
+    numbers = {
+        int(number): path
+        for path in output.parent.glob(pattern)
+        if (number := path.stem.rpartition("-")[2]).isdecimal()
+    }
+    return [own, *(numbers[number] for number in sorted(numbers) if number >= hosts)]
 
 
 class ScanCount:
