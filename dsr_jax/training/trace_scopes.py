@@ -36,19 +36,24 @@ def scope_of(origin: str) -> str:
 def read_origins(file: Path) -> dict[tuple[str, str], str]:
     """The origins of all instructions of the programs that a profile holds.
 
+    An instruction that was made by fusing others has the origin of the last of them, if
+    it has none of its own.
+
     Args:
       file: `*.xplane.pb` of a profile.
     """
     origins = {}
     for program in _programs(memoryview(file.read_bytes())):
-        # HloModuleProto: 1 name, 3 computations, each with 2 instructions.
+        # HloModuleProto: 1 name, 3 computations, which call only those before them.
         name = _text(program, 1)
+        last: dict[int, str] = {}
         for computation in _all(program, 3):
+            # HloComputationProto: 2 instructions, 5 id.
+            origin = ""
             for instruction in _all(computation, 2):
-                # HloInstructionProto: 1 name, 7 metadata, in which 2 is op_name.
-                for metadata in _all(instruction, 7):
-                    if origin := _text(metadata, 2):
-                        origins[name, _text(instruction, 1)] = origin
+                if own := _instruction_origin(instruction, last):
+                    origins[name, _text(instruction, 1)] = origin = own
+            last[next(_numbers(computation, 5), 0)] = origin
     return origins
 
 
@@ -125,6 +130,14 @@ def _origin(event: Mapping[str, Any], origins: Origins) -> str:
     return origins.get(key) or arguments.get("tf_op", "")
 
 
+def _instruction_origin(instruction: memoryview, last: Mapping[int, str]) -> str:
+    """Fields: 7 metadata, in which 2 is op_name; 38 the computations it calls."""
+    for metadata in _all(instruction, 7):
+        if origin := _text(metadata, 2):
+            return origin
+    return next((last.get(called, "") for called in _numbers(instruction, 38)), "")
+
+
 def _programs(profile: memoryview) -> Iterator[memoryview]:
     """The HLO modules of an XSpace.
 
@@ -146,7 +159,26 @@ def _text(message: memoryview, number: int) -> str:
 
 
 def _all(message: memoryview, number: int) -> Iterator[memoryview]:
-    """The values of a field of a protocol buffer that are texts, bytes or messages.
+    """The values of a field that are texts, bytes or messages."""
+    for value in _field(message, number):
+        if not isinstance(value, int):
+            yield value
+
+
+def _numbers(message: memoryview, number: int) -> Iterator[int]:
+    """The whole numbers of a field, one by one or packed."""
+    for value in _field(message, number):
+        if isinstance(value, int):
+            yield value
+            continue
+        position = 0
+        while position < len(value):
+            packed, position = _varint(value, position)
+            yield packed
+
+
+def _field(message: memoryview, number: int) -> Iterator[int | memoryview]:
+    """The values of a field of a protocol buffer, without those of fixed width.
 
     Read by hand, because XLA's schema comes with TensorFlow alone:
     https://protobuf.dev/programming-guides/encoding.
@@ -156,7 +188,9 @@ def _all(message: memoryview, number: int) -> Iterator[memoryview]:
         key, position = _varint(message, position)
         field, wire = key >> 3, key & 7
         if wire == 0:
-            _, position = _varint(message, position)
+            value, position = _varint(message, position)
+            if field == number:
+                yield value
         elif wire in (1, 5):
             position += 8 if wire == 1 else 4
         elif wire == 2:
