@@ -2,14 +2,12 @@
 
 import gzip
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
+from dsr_jax.errors import UserError
 from dsr_jax.training.clock import INPUT, STEP, Clock
 from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.profiling import PROFILE, Profiler, newest_session
@@ -24,8 +22,7 @@ from dsr_jax.training.trace_scopes import (
     scope_seconds,
 )
 from tests.training.test_step import make_run
-
-ROOT = Path(__file__).parents[2]
+from tools import profile_table
 
 
 def test_the_innermost_scope_counts():
@@ -141,7 +138,9 @@ def test_an_empty_trace_is_told(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_trace_of_training_speaks_the_words_of_the_pipeline(tmp_path, capsys):
+def test_a_trace_of_training_speaks_the_words_of_the_pipeline(
+    tmp_path, capsys, monkeypatch
+):
     state, step, scene, batch = make_run(device_mesh())
     profiler, clock = Profiler(tmp_path, 2), Clock()
     for number in range(1, 8):
@@ -166,21 +165,15 @@ def test_a_trace_of_training_speaks_the_words_of_the_pipeline(tmp_path, capsys):
     for scope in ("regressor", "body", "rasterizer"):
         assert seconds[scope, False] > 0 and seconds[scope, True] > 0, scope
 
-    table = run_tool(tmp_path)
-    assert table.returncode == 0, table.stderr
-    assert ": 2 steps" in table.stdout
-    rows = {line.split()[0] for line in table.stdout.splitlines() if line}
+    monkeypatch.setattr("sys.argv", ["profile_table.py", str(tmp_path)])
+    profile_table.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(": 2 steps")
+    rows = {line.split()[0] for line in lines if line}
     assert {"rasterizer", "regressor", "optimizer", "input", "step"} <= rows
 
 
-def run_tool(folder):
-    command = [sys.executable, str(ROOT / "tools" / "profile_table.py"), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-
-
-@pytest.mark.slow
-def test_a_run_without_a_profile(tmp_path):
-    done = run_tool(tmp_path)
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and line.endswith("train with --profile=5 first")
+def test_a_run_without_a_profile(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["profile_table.py", str(tmp_path)])
+    with pytest.raises(UserError, match="train with --profile=5 first"):
+        profile_table.main()
