@@ -123,11 +123,20 @@ def test_memory_of_devices_is_the_largest(monkeypatch):
 
 
 @pytest.fixture
-def no_cache():
-    """Nothing is loaded from, or left in, the persistent cache."""
-    jax.config.update("jax_enable_compilation_cache", False)
+def own_cache(tmp_path):
+    """An empty persistent cache that keeps everything."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
     yield
-    jax.config.update("jax_enable_compilation_cache", True)
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture
@@ -141,7 +150,7 @@ def call(function, *sizes):
         jax.block_until_ready(function(jnp.zeros(size)))
 
 
-def test_programs_are_counted_and_timed(no_cache, double):
+def test_programs_are_counted_and_timed(own_cache, double):
     zeros = [jnp.zeros(3), jnp.zeros(4)]
     with Compilations() as compilations:
         start = compilations.record()
@@ -171,23 +180,6 @@ def test_nested_stages_add_up():
     assert record["compile/backend_seconds"] == pytest.approx(2 - 1, abs=0.1)
 
 
-@pytest.fixture
-def own_cache(tmp_path):
-    """An empty persistent cache that keeps everything."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-
-
 def test_a_program_of_the_cache_is_loaded(own_cache):
     x = jnp.zeros(7)
     for kind, other in (("programs", "loaded"), ("loaded", "programs")):
@@ -201,7 +193,7 @@ def test_a_program_of_the_cache_is_loaded(own_cache):
     assert record["compile/load_seconds"] > 0
 
 
-def test_a_late_compilation_is_told_once(no_cache, double, capsys):
+def test_a_late_compilation_is_told_once(own_cache, double, capsys):
     with Compilations(settled_after=1) as compilations:
         for number, sizes in enumerate(([3], [3], [4], [5, 6]), start=41):
             x = [jnp.zeros(size) for size in sizes]
@@ -213,7 +205,7 @@ def test_a_late_compilation_is_told_once(no_cache, double, capsys):
     assert len(lines) == 1 and "step 43 compiled 'jit(<lambda>)' anew" in lines[0]
 
 
-def test_only_the_step_itself_is_watched(no_cache, double, capsys):
+def test_only_the_step_itself_is_watched(own_cache, double, capsys):
     with Compilations(settled_after=0) as compilations:
         call(double, 3)
         with compilations.step(1):
