@@ -1,0 +1,244 @@
+"""What a training step costs on 1 to 256 devices, read from compiled programs.
+
+    python benchmarks/scaling_model.py [--devices 1,2,4,8] [--images-per-device 64]
+        [--batch 128] [--dtype float32] [--topology v5e:2x4]
+
+Compiles the training step of configs/base.py (ResNet-50, 224², the free body) for
+virtual CPU devices; no data is made and nothing is run. Reads FLOPs, memory, bytes
+accessed and all communication of one device, and divides by the published peaks of
+accelerators (benchmarks/accelerators.py): predictions, not measurements.
+
+--topology compiles for a TPU instead, without having one, where `pip install libtpu`
+has been run: "v5e:2x4" is eight chips. That takes minutes a program.
+
+Writes benchmarks/results/scaling_model.json, row by row: what is there already with the
+same settings is not compiled again unless --fresh is given.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# Before jax is imported; one process compiles for any number of them.
+_MOST_DEVICES = 256
+_FLAG = f"--xla_force_host_platform_device_count={_MOST_DEVICES}"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAG}".strip()
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+from jax.experimental import topologies  # noqa: E402
+
+from benchmarks.accelerators import ACCELERATORS, Accelerator  # noqa: E402
+from configs.base import base_config  # noqa: E402
+from dsr_jax.data import Batch  # noqa: E402
+from dsr_jax.training.compiled import Collective, collectives  # noqa: E402
+from dsr_jax.training.devices import device_mesh  # noqa: E402
+from dsr_jax.training.loading import load_scene, regressor_builder  # noqa: E402
+from dsr_jax.training.optimizer import build_optimizer  # noqa: E402
+from dsr_jax.training.settings import RunSettings  # noqa: E402
+from dsr_jax.training.state import state_initializer  # noqa: E402
+from dsr_jax.training.step import build_train_step  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results" / "scaling_model.json"
+# Pairs that the rasterizer works on at once on accelerators; on CPUs it takes fewer.
+_ACCELERATOR_PAIRS = 65536
+
+
+def abstract_batch(images: int, size: int) -> Batch:
+    """The shapes of a batch, without data."""
+
+    def shape(*rest: int, dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((images, *rest), dtype)
+
+    return Batch(
+        image=shape(size, size, 3, dtype=jnp.uint8),
+        labels=shape(size, size, dtype=jnp.uint8),
+        has_labels=shape(),
+        keypoints_ndc=shape(49, 3),
+        joints=shape(24, 4),
+        pose=shape(24, 3, 3),
+        betas=shape(10),
+        has_body=shape(),
+        camera=shape(3),
+    )
+
+
+def compile_step(devices: Sequence[jax.Device], images: int, dtype: str):
+    """The compiled step of a global batch, and the bytes of its trained weights."""
+    config = base_config()
+    config.regressor.compute_dtype = dtype
+    config.rasterizer.pairs_at_once = _ACCELERATOR_PAIRS
+    settings = RunSettings.from_config(config)
+    optimizer = build_optimizer(settings.optimizer, settings.training.steps)
+    network, initialise = state_initializer(regressor_builder(settings), optimizer)
+    state = jax.eval_shape(initialise, jax.random.key(0))
+    scene = jax.eval_shape(lambda scene: scene, load_scene(settings))
+    batch = abstract_batch(images, settings.data.image_size)
+    mesh = device_mesh(devices)
+    step = build_train_step(network, optimizer, settings.pipeline, mesh)
+    # What the type calls a plain function is `jax.jit`'s.
+    compiled = step.lower(state, scene, batch).compile()  # type: ignore[attr-defined]
+    weights = sum(
+        leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.params)
+    )
+    return compiled, weights
+
+
+def communication(found: Sequence[Collective], weights: int) -> dict[str, Any]:
+    """All that one device exchanges in a step."""
+    talking = [c for c in found if c.group_size > 1]
+    # The gradients may travel in bfloat16, or in two parts: half their size is theirs.
+    large = [c for c in talking if c.bytes >= weights / 2]
+    return {
+        "kinds": {
+            kind: sum(c.times for c in talking if c.kind == kind)
+            for kind in {c.kind for c in talking}
+        },
+        "gradient_reductions": sum(c.times for c in large),
+        "gradient_bytes": sum(c.bytes * c.times for c in large),
+        "other_bytes": sum(c.bytes * c.times for c in talking if c not in large),
+        "bytes_sent": sum(c.bytes_sent for c in talking),
+        "rounds_known": all(c.rounds_known for c in talking),
+    }
+
+
+def measure(devices: Sequence[jax.Device], images: int, dtype: str) -> dict[str, Any]:
+    """One row of the results."""
+    start = time.perf_counter()
+    compiled, weights = compile_step(devices, images, dtype)
+    cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
+    parts = {
+        "arguments": memory.argument_size_in_bytes,
+        "outputs": memory.output_size_in_bytes,
+        "aliased": memory.alias_size_in_bytes,
+        "temporaries": memory.temp_size_in_bytes,
+    }
+    return {
+        "compiled_for": devices[0].device_kind,
+        "devices": len(devices),
+        "images": images,
+        "images_per_device": images // len(devices),
+        "dtype": dtype,
+        "weights_bytes": weights,
+        "flops": cost["flops"],
+        "bytes_accessed": cost["bytes accessed"],
+        "memory": parts,
+        "memory_bytes": sum(parts.values()) - 2 * parts["aliased"],
+        "communication": communication(collectives(compiled.as_text()), weights),
+        "compile_seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def bound(row: dict[str, Any], chip: Accelerator) -> dict[str, Any]:
+    """Time of a step on a chip at its peaks: what it computes, accesses and sends."""
+    seconds = {
+        "compute": row["flops"] / getattr(chip, row["dtype"]),
+        "memory": row["bytes_accessed"] / chip.memory,
+        "interconnect": row["communication"]["bytes_sent"]
+        / chip.interconnect(row["devices"]),
+    }
+    slowest = max(seconds, key=seconds.__getitem__)
+    return {
+        **{f"{name}_ms": 1e3 * value for name, value in seconds.items()},
+        "bound": slowest,
+        "images_per_second": row["images"] / seconds[slowest],
+        "fits": row["memory_bytes"] <= chip.capacity,
+    }
+
+
+def cost_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Markdown: what the programs say."""
+    lines = [
+        "| devices | images | a device | GFLOP | GB accessed | memory, GB "
+        "| all-reduces, of the gradients | sent, MB | of that no gradients, MB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        talk = row["communication"]
+        n = row["devices"]
+        small = 2 * (n - 1) / n * talk["other_bytes"] / 1e6
+        lines.append(
+            f"| {n} | {row['images']} | {row['images_per_device']} "
+            f"| {row['flops'] / 1e9:.0f} | {row['bytes_accessed'] / 1e9:.1f} "
+            f"| {row['memory_bytes'] / 1e9:.2f} "
+            f"| {sum(talk['kinds'].values())}, {talk['gradient_reductions']} "
+            f"| {talk['bytes_sent'] / 1e6:.1f} | {small:.2f} |"
+        )
+    return lines
+
+
+def bound_table(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Markdown: milliseconds of compute / memory / interconnect by accelerator."""
+    names = [chip.name for chip in ACCELERATORS]
+    lines = [
+        f"| devices | images | {' | '.join(names)} |",
+        f"|---|---|{'---|' * len(names)}",
+    ]
+    for row in rows:
+        cells = []
+        for chip in ACCELERATORS:
+            times = bound(row, chip)
+            numbers = " / ".join(
+                f"{times[f'{part}_ms']:.1f}"
+                for part in ("compute", "memory", "interconnect")
+            )
+            cells.append(numbers if times["fits"] else f"{numbers} (does not fit)")
+        lines.append(f"| {row['devices']} | {row['images']} | {' | '.join(cells)} |")
+    return lines
+
+
+def planned(arguments: argparse.Namespace) -> list[tuple[int, int]]:
+    """(devices, images) to compile: each global batch, then so many a device."""
+    counts = [int(n) for n in arguments.devices.split(",")]
+    batches = [int(b) for b in arguments.batch.split(",") if b]
+    plan = [(n, batch) for batch in batches for n in counts if batch % n == 0]
+    weak = [(n, n * arguments.images_per_device) for n in counts]
+    return list(dict.fromkeys(plan + weak))
+
+
+def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[k] for k in ("compiled_for", "dtype", "images", "devices"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--devices", default="1,2,4,8,16,32,64,128,256")
+    parser.add_argument("--batch", default="128", help="global batches; '' for none")
+    parser.add_argument("--images-per-device", type=int, default=64)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--topology", default="", help="of TPUs, such as v5e:2x4")
+    parser.add_argument("--fresh", action="store_true", help="compile all again")
+    arguments = parser.parse_args()
+    available = jax.devices("cpu")
+    if arguments.topology:
+        available = topologies.get_topology_desc(
+            platform="tpu", topology_name=arguments.topology
+        ).devices
+        arguments.devices = str(len(available))
+    rows: list[dict[str, Any]] = []
+    if RESULTS.exists() and not arguments.fresh:
+        rows = json.loads(RESULTS.read_text())["rows"]
+    for devices, images in planned(arguments):
+        kind = available[0].device_kind
+        if (kind, arguments.dtype, images, devices) in {key_of(row) for row in rows}:
+            continue
+        row = measure(available[:devices], images, arguments.dtype)
+        row["bounds"] = {chip.name: bound(row, chip) for chip in ACCELERATORS}
+        rows = sorted([*rows, row], key=key_of)
+        print(json.dumps(row), flush=True)
+        result = {"jax": jax.__version__, "rows": rows}
+        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    for kind, dtype in sorted({key_of(row)[:2] for row in rows}):
+        chosen = [row for row in rows if key_of(row)[:2] == (kind, dtype)]
+        print(f"\nCompiled for {kind}, {dtype}\n")
+        print("\n".join([*cost_table(chosen), "", *bound_table(chosen)]))
+
+
+if __name__ == "__main__":
+    main()
