@@ -26,7 +26,7 @@ from dsr_jax.regressor import (
     open_weights,
 )
 from dsr_jax.semantics import load_prior, most_likely
-from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
 from dsr_jax.training.state import Network, TrainState, split_regressor
@@ -136,7 +136,7 @@ def restore_regressor(
     build = regressor_builder(settings)
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     network, params, rng, statistics = split_regressor(abstract)
-    sharding = SingleDeviceSharding(jax.devices()[0])
+    sharding = SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         {"params": params, "statistics": statistics},
@@ -180,7 +180,7 @@ def check_start_from(path: str) -> None:
         )
     if place.is_file():
         open_weights(place)
-    elif not any((place / CHECKPOINTS).glob("[0-9]*")):
+    elif not has_checkpoint(place / CHECKPOINTS):
         raise UserError(f"{place}: holds no checkpoint yet; train longer")
 
 

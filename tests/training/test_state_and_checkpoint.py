@@ -20,6 +20,9 @@ from dsr_jax.training.run_folder import open_run_folder, read_run_config
 from dsr_jax.training.state import TrainState, create_state
 
 
+DATA = {"position": 96, "seed": 3, "datasets": [{"name": "coco", "length": 7}]}
+
+
 class TinyNetwork(nnx.Module):
     """A weight, batch statistics, dropout and a constant: every kind of variable."""
 
@@ -83,15 +86,18 @@ def test_the_whole_state_survives_a_checkpoint(tmp_path):
     for _ in range(3):
         state = advance(network, state)
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(state)
+    checkpoints.save(state, DATA)
     checkpoints.close()
 
     _, fresh = make_state(seed=1)
     reopened = Checkpoints(tmp_path)
-    restored = reopened.restore_latest(fresh)
+    found = reopened.restore_latest(fresh)
     reopened.close()
+    restored = found.state
     assert_same(restored, state)
-    assert int(restored.step) == 3
+    assert int(restored.step) == found.step == 3
+    assert found.data == DATA
+    assert (found.processes, found.devices) == (1, 4)
     # The next step, dropout included, is the same as if nothing had happened.
     assert_same(advance(network, restored), advance(network, state))
 
@@ -101,13 +107,13 @@ def test_the_latest_and_the_best_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     for score in (5.0, 3.0, None, 4.0, None):
         state = advance(network, state)
-        checkpoints.save(state, score)
+        checkpoints.save(state, DATA, score)
     checkpoints.close()
     reopened = Checkpoints(tmp_path, read_only=True)
     assert reopened.best_step == 2
     assert reopened.latest_step == 5
     kept = {p.name for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()}
-    assert kept == {"2", "5"}
+    assert kept == {"2", "4", "5"}
     reopened.close()
 
 
@@ -133,7 +139,7 @@ def delete_weights(folder):
 def test_a_damaged_checkpoint_is_one_line(tmp_path, harm):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     harm(tmp_path)
     reopened = Checkpoints(tmp_path)
@@ -144,7 +150,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, harm):
 def test_another_networks_checkpoint_is_one_line(tmp_path):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     _, wider = make_state(width=5)
     with pytest.raises(UserError, match=r"holds \(3,\) for .* network has \(5,\)"):
@@ -154,7 +160,7 @@ def test_another_networks_checkpoint_is_one_line(tmp_path):
 def test_a_half_written_checkpoint_is_not_the_latest(tmp_path):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     folder = tmp_path / "checkpoints"
     shutil.copytree(folder / "1", folder / "9.orbax-checkpoint-tmp")

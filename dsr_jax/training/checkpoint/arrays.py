@@ -1,0 +1,79 @@
+"""Arrays of a checkpoint to disk and back, by Orbax; every process moves its own part.
+
+The handler is used without Orbax's managers: those keep books of their own, which stumble
+over damaged files, and wait for one another with the devices' collectives, which would
+get in between those of the steps.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+from etils import epath
+
+from dsr_jax.training.checkpoint.items import Item
+from dsr_jax.training.checkpoint.record import Damaged
+
+
+def write_item(folder: Path, item: Item) -> None:
+    """This process's part of an item into an existing folder; returns when written."""
+    handler = _handler()
+    handler.save(epath.Path(folder), args=ocp.args.StandardSave(item))
+    handler.close()
+
+
+def finish_item(folder: Path) -> None:
+    """Joins the parts that the processes wrote; for one process, after all of them."""
+    handler = _handler()
+    handler.finalize(epath.Path(folder))
+    handler.close()
+
+
+def read_item(folder: Path, abstract: Mapping[str, Any]) -> Item:
+    """The arrays of an item, placed as `abstract` says.
+
+    Raises:
+      Damaged: Orbax cannot read it.
+    """
+    handler = _handler()
+    try:
+        return handler.restore(
+            epath.Path(folder), args=ocp.args.StandardRestore(dict(abstract))
+        )
+    # Orbax and tensorstore raise ValueError, KeyError, OSError, TypeError, … for one
+    # cause, a file that is cut or changed or gone.
+    except Exception as error:
+        raise Damaged(f"{type(error).__name__} in '{folder.name}'") from error
+    finally:
+        handler.close()
+
+
+def item_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Path → shape, from Orbax's own notes.
+
+    Raises:
+      Damaged: Orbax cannot read them.
+    """
+    handler = _handler()
+    try:
+        tree = handler.metadata(epath.Path(folder)).tree
+        return {path: tuple(array.shape) for path, array in tree.items()}
+    except Exception as error:
+        raise Damaged(f"{type(error).__name__} in '{folder.name}'") from error
+    finally:
+        handler.close()
+
+
+def _handler() -> ocp.StandardCheckpointHandler:
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).addFilter(_is_no_chatter)
+    return ocp.StandardCheckpointHandler()
+
+
+def _is_no_chatter(record: logging.LogRecord) -> bool:
+    """False for Orbax's progress notes, and for its tasks abandoned after a failure."""
+    if record.name == "asyncio":
+        return "never retrieved" not in record.getMessage()
+    return "/orbax/" not in record.pathname.replace("\\", "/")
