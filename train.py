@@ -99,9 +99,7 @@ def run(stop: StopRequest) -> None:
     network, state = create_state(
         build_regressor, optimizer, jax.random.key(training.seed), replicated(mesh)
     )
-    retention = Retention(
-        training.keep_latest, training.keep_best, training.keep_every
-    )
+    retention = Retention(training.keep_latest, training.keep_best, training.keep_every)
     checkpoints = Checkpoints(workdir, retention)
     if checkpoints.latest_step is not None:
         state = checkpoints.restore_latest(state).state

@@ -14,7 +14,7 @@ import jax
 from jax._src import distributed  # no public way to the coordination service
 
 from dsr_jax.errors import UserError
-from dsr_jax.training.checkpoint.record import Damaged
+from dsr_jax.training.checkpoint.damage import Damaged
 
 TIMEOUT_SECONDS = 600
 _instances = itertools.count()
@@ -52,6 +52,10 @@ class Agreement:
         results: list[Result] = []
         self._exchange(lambda: results.append(action()))
         return results[0]
+
+    def values_of_all(self, action: Callable[[], Any]) -> list[Any]:
+        """What `action` returned in every process, JSON-able; raises as `by_all`."""
+        return self._exchange(action)
 
     def _exchange(self, action: Callable[[], Any]) -> list[Any]:
         value, failure = None, None

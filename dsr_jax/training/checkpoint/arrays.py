@@ -1,8 +1,8 @@
 """Arrays of a checkpoint to disk and back, by Orbax; every process moves its own part.
 
-The handler is used without Orbax's managers: those keep books of their own, which stumble
-over damaged files, and wait for one another with the devices' collectives, which would
-get in between those of the steps.
+The handler is used without Orbax's managers: those keep books of their own, which
+stumble over damaged files, and wait for one another with the devices' collectives,
+which would get in between those of the steps.
 """
 
 import logging
@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 from etils import epath
 
+from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.items import Item
-from dsr_jax.training.checkpoint.record import Damaged
 
 
 def write_item(folder: Path, item: Item) -> None:
@@ -42,6 +43,8 @@ def read_item(folder: Path, abstract: Mapping[str, Any]) -> Item:
         return handler.restore(
             epath.Path(folder), args=ocp.args.StandardRestore(dict(abstract))
         )
+    except (MemoryError, jax.errors.JaxRuntimeError):
+        raise
     # Orbax and tensorstore raise ValueError, KeyError, OSError, TypeError, … for one
     # cause, a file that is cut or changed or gone.
     except Exception as error:

@@ -34,6 +34,7 @@ class Background:
 
 def _run(work: Callable[[], None], future: Future[None]) -> None:
     try:
-        future.set_result(work())
+        work()
+        future.set_result(None)
     except BaseException as error:
         future.set_exception(error)

@@ -1,11 +1,11 @@
 """The checkpoints of a run: saving behind its back, restoring what is verified.
 
-A save copies the state on the devices, in one compiled call that also takes the
-fingerprint of every array, and returns; the step that follows may donate the state. A
-thread then writes the copies into `<step>.partial`, adds the record with the digests of
-all files, and renames the folder to `<step>`: that instant decides. Only thereafter are
-older checkpoints deleted. Several processes write their own parts into one folder of a
-shared file system; the first one does all the book-keeping, and tells the others.
+A save copies the state on the devices, in one compiled call, and returns; the step that
+follows may donate the state. A thread then writes the copies into `<step>.partial`,
+adds the record with a fingerprint of every array and a digest of every file, and
+renames the folder to `<step>`: that instant decides. Only thereafter are older
+checkpoints deleted. Several processes write their own parts into one folder of a shared
+file system; the first one does all the book-keeping, and tells the others.
 """
 
 import json
@@ -19,6 +19,7 @@ from dsr_jax.errors import UserError
 from dsr_jax.training.checkpoint import folder as folders
 from dsr_jax.training.checkpoint.agreement import Agreement
 from dsr_jax.training.checkpoint.background import Background
+from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.folder import Entry
 from dsr_jax.training.checkpoint.items import (
     REGRESSOR,
@@ -30,7 +31,7 @@ from dsr_jax.training.checkpoint.items import (
     to_item,
 )
 from dsr_jax.training.checkpoint.reading import read_checkpoint, read_old_item
-from dsr_jax.training.checkpoint.record import Damaged, Record
+from dsr_jax.training.checkpoint.record import Record
 from dsr_jax.training.checkpoint.retention import Retention, by_score
 from dsr_jax.training.checkpoint.writing import Draft, write_checkpoint
 from dsr_jax.training.run_folder import CHECKPOINTS
@@ -99,15 +100,16 @@ class Checkpoints:
         for step, entry in self._entries.items():
             if entry.fault:
                 raise UserError(
-                    f"{self._folder / str(step)}: {entry.fault}: its score is lost, and "
-                    "which checkpoint is best with it; rename the folder to go without"
+                    f"{self._folder / str(step)}: damaged ({entry.fault}): its score "
+                    "is lost, and which checkpoint is best with it; rename the folder "
+                    "to go without"
                 )
         ranked = by_score({step: e.score for step, e in self._entries.items()})
         return ranked[0] if ranked else self.latest_step
 
     @property
     def best_score(self) -> float | None:
-        """The lowest score of the run so far, whether or not its checkpoint was kept."""
+        """The lowest score of the run so far, be its checkpoint kept or not."""
         scores = {i: e.best_score for i, e in enumerate(self._entries.values())}
         ranked = by_score(scores)
         return scores[ranked[0]] if ranked else None
@@ -133,7 +135,6 @@ class Checkpoints:
         if step in self._entries:
             return
         items = {name: to_item(part) for name, part in split_state(state).items()}
-        copies, fingerprints = copy_items(items)
         score = None if score is None else float(score)
         best_step, best_score = self._best_with(step, score)
         draft = Draft(
@@ -143,8 +144,7 @@ class Checkpoints:
             best_score=best_score,
             # A copy: the stream moves on while it is written.
             data=json.loads(json.dumps(dict(data))),
-            items=copies,
-            fingerprints=fingerprints,
+            items=copy_items(items),
         )
         self._background.start(lambda: self._write(draft))
 
@@ -207,7 +207,9 @@ class Checkpoints:
                 raise Damaged(entry.fault)
             if entry.old:
                 item = self._agreement.by_all(lambda: read_old_item(place, abstract))
-                self._say(f"{place}: an earlier version wrote it; it cannot be verified")
+                self._say(
+                    f"{place}: an earlier version wrote it; it cannot be verified"
+                )
             else:
                 item = self._read(step, {REGRESSOR: abstract})[0][REGRESSOR]
         except Damaged as damage:

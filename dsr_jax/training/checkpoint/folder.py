@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsr_jax.errors import UserError
-from dsr_jax.training.checkpoint.record import Damaged, read_record
+from dsr_jax.training.checkpoint.damage import Damaged
+from dsr_jax.training.checkpoint.record import read_record
 
 PARTIAL, DELETED, DAMAGED = ".partial", ".deleted", ".damaged"
 # Those of Orbax's CheckpointManager, which earlier versions used.

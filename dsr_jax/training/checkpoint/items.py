@@ -12,10 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
-from jaxtyping import UInt32
 
-from dsr_jax.arrays import Array
-from dsr_jax.training.checkpoint.fingerprint import fingerprint
 from dsr_jax.training.state import TrainState
 
 REGRESSOR, TRAINING = "regressor", "training"
@@ -73,10 +70,8 @@ def abstract_item(tree: Any) -> Item:
     }
 
 
-def copy_items(
-    items: Mapping[str, Item],
-) -> tuple[dict[str, Item], UInt32[Array, "leaves 2"]]:
-    """Copies on the devices, and the fingerprints of all leaves in order.
+def copy_items(items: Mapping[str, Item]) -> dict[str, Item]:
+    """Copies on the devices.
 
     Returns as soon as the work is queued. The originals may be donated at once: the
     runtime keeps them until the copies are made.
@@ -87,24 +82,17 @@ def copy_items(
     return copy(placed)
 
 
-@jax.jit
-def item_fingerprints(items: Mapping[str, Item]) -> UInt32[Array, "leaves 2"]:
-    """Fingerprints of all leaves in the order of `jax.tree.leaves`."""
-    return jnp.stack([fingerprint(leaf) for leaf in jax.tree.leaves(items)])
-
-
 @functools.lru_cache(maxsize=8)
 def _copier(tree: Any, shardings: tuple[Sharding, ...]) -> Any:
     """One compiled function a layout of the state; jax.jit alone would guess places."""
     named = [s for s in shardings if isinstance(s, NamedSharding)]
     everywhere = NamedSharding(named[0].mesh, PartitionSpec()) if named else None
-
-    def copy(items: Any) -> Any:
-        copies = jax.tree.map(jnp.copy, items)
-        return copies, item_fingerprints(items)
-
-    places = jax.tree.unflatten(tree, shardings)
-    return jax.jit(copy, out_shardings=(places, everywhere))
+    # A leaf that is on one device among others on all is there by accident.
+    places = jax.tree.unflatten(
+        tree,
+        [s if isinstance(s, NamedSharding) else everywhere or s for s in shardings],
+    )
+    return jax.jit(lambda items: jax.tree.map(jnp.copy, items), out_shardings=places)
 
 
 def _is_key(value: Any) -> bool:

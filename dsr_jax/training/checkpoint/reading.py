@@ -4,19 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dsr_jax.errors import UserError
 from dsr_jax.training.checkpoint.agreement import Agreement
 from dsr_jax.training.checkpoint.arrays import item_shapes, read_item
-from dsr_jax.training.checkpoint.items import REGRESSOR, Item, item_fingerprints
-from dsr_jax.training.checkpoint.record import (
-    Damaged,
-    Record,
-    check_files,
-    leaves_of,
-    read_record,
-)
+from dsr_jax.training.checkpoint.damage import Damaged
+from dsr_jax.training.checkpoint.items import REGRESSOR, Item
+from dsr_jax.training.checkpoint.leaves import Leaves, leaves_of
+from dsr_jax.training.checkpoint.record import Record, check_files, read_record
 
 
 def read_checkpoint(
@@ -41,7 +35,8 @@ def read_checkpoint(
     items = agreement.by_all(
         lambda: {name: read_item(place / name, item) for name, item in abstract.items()}
     )
-    agreement.by_all(lambda: _check_fingerprints(items, record))
+    found = leaves_of(items, agreement)
+    agreement.by_all(lambda: _check_fingerprints(found, record))
     return items, record
 
 
@@ -81,9 +76,10 @@ def _check_same(place: Path, path: str, theirs: str, ours: str) -> None:
         )
 
 
-def _check_fingerprints(items: dict[str, Item], record: Record) -> None:
-    found = leaves_of(items, np.asarray(item_fingerprints(items)))
+def _check_fingerprints(found: Leaves, record: Record) -> None:
     for name, leaves in found.items():
         for path, leaf in leaves.items():
             if leaf != record.leaves[name][path]:
-                raise Damaged(f"'{path}' has another fingerprint than when it was saved")
+                raise Damaged(
+                    f"'{path}' has another fingerprint than when it was saved"
+                )

@@ -2,39 +2,23 @@
 
 `record.json` is `{"sha256": …, "record": …}`, the SHA-256 that of the record itself. It
 lists every file with size and SHA-256, so that a damaged file is found before anything
-tries to understand it, and every array with shape, type and fingerprint, taken on the
-devices when it was saved and compared when it is restored.
+tries to understand it, and every array with shape, type and fingerprint, taken when
+it was saved and compared when it is restored.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import UInt32
-
-from dsr_jax.training.checkpoint.fingerprint import fingerprint_text
-from dsr_jax.training.checkpoint.items import Item
+from dsr_jax.training.checkpoint.damage import Damaged
+from dsr_jax.training.checkpoint.leaves import Leaf, Leaves
 
 RECORD_FILE = "record.json"
 _VERSION = 2  # 1: folders of Orbax's CheckpointManager, without a record
-
-
-class Damaged(Exception):
-    """A checkpoint is not what was written; the message says what differs."""
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """An array as it was saved."""
-
-    shape: list[int]
-    dtype: str
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -63,28 +47,14 @@ class Record:
     """How many processes wrote it."""
     devices: int
     """How many devices they had."""
-    leaves: dict[str, dict[str, Leaf]]
+    leaves: Leaves
     """Item → path → array."""
     files: dict[str, FileDigest]
     """Path in the checkpoint's folder → file."""
 
 
-def leaves_of(
-    items: Mapping[str, Item], fingerprints: UInt32[np.ndarray, "leaves 2"]
-) -> dict[str, dict[str, Leaf]]:
-    """What to record of every array; fingerprints as `item_fingerprints` orders them."""
-    names = [(name, path) for name in sorted(items) for path in sorted(items[name])]
-    leaves: dict[str, dict[str, Leaf]] = {name: {} for name in items}
-    for (name, path), sums in zip(names, fingerprints, strict=True):
-        array = items[name][path]
-        leaves[name][path] = Leaf(
-            list(array.shape), str(array.dtype), fingerprint_text(sums)
-        )
-    return leaves
-
-
 def digest_files(folder: Path) -> dict[str, FileDigest]:
-    """Every file below `folder`; each is on the disk, not only in memory, thereafter."""
+    """Every file below `folder`; thereafter all are on the disk, not in memory alone."""
     digests = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as file:

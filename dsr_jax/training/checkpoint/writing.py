@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import UInt32
 
-from dsr_jax.arrays import Array
 from dsr_jax.errors import UserError
 from dsr_jax.training.checkpoint.agreement import Agreement
 from dsr_jax.training.checkpoint.arrays import finish_item, write_item
 from dsr_jax.training.checkpoint.folder import PARTIAL, commit
 from dsr_jax.training.checkpoint.items import Item
+from dsr_jax.training.checkpoint.leaves import Leaves, leaves_of
 from dsr_jax.training.checkpoint.record import (
     Record,
     digest_files,
-    leaves_of,
     write_record,
 )
 
@@ -37,8 +34,6 @@ class Draft:
     data: dict[str, Any]
     items: dict[str, Item]
     """Copies of the arrays that nothing will change."""
-    fingerprints: UInt32[Array, "leaves 2"]
-    """Of all leaves of `items`, in order."""
 
 
 def write_checkpoint(folder: Path, draft: Draft, agreement: Agreement) -> None:
@@ -55,7 +50,8 @@ def write_checkpoint(folder: Path, draft: Draft, agreement: Agreement) -> None:
     try:
         agreement.by_first(reported(lambda: _begin(partial, draft)))
         agreement.by_all(reported(lambda: _write_parts(partial, draft)))
-        agreement.by_first(reported(lambda: _finish(partial, draft)))
+        leaves = leaves_of(draft.items, agreement)
+        agreement.by_first(reported(lambda: _finish(partial, draft, leaves)))
     except UserError:
         if agreement.is_first:
             shutil.rmtree(partial, ignore_errors=True)
@@ -75,7 +71,7 @@ def _write_parts(partial: Path, draft: Draft) -> None:
         write_item(partial / name, item)
 
 
-def _finish(partial: Path, draft: Draft) -> None:
+def _finish(partial: Path, draft: Draft, leaves: Leaves) -> None:
     for name in draft.items:
         finish_item(partial / name)
     record = Record(
@@ -86,7 +82,7 @@ def _finish(partial: Path, draft: Draft) -> None:
         data=draft.data,
         processes=jax.process_count(),
         devices=jax.device_count(),
-        leaves=leaves_of(draft.items, np.asarray(draft.fingerprints)),
+        leaves=leaves,
         files=digest_files(partial),
     )
     write_record(partial, record)
