@@ -5,7 +5,6 @@ stumble over damaged files, and wait for one another with the devices' collectiv
 which would get in between those of the steps.
 """
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from etils import epath
 
 from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.items import Item
+from dsr_jax.training.checkpoint.quiet import quiet_orbax
 
 
 def write_item(folder: Path, item: Item) -> None:
@@ -70,13 +70,5 @@ def item_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _handler() -> ocp.StandardCheckpointHandler:
-    for name in ("absl", "asyncio"):
-        logging.getLogger(name).addFilter(_is_no_chatter)
+    quiet_orbax()
     return ocp.StandardCheckpointHandler()
-
-
-def _is_no_chatter(record: logging.LogRecord) -> bool:
-    """False for Orbax's progress notes, and for its tasks abandoned after a failure."""
-    if record.name == "asyncio":
-        return "never retrieved" not in record.getMessage()
-    return "/orbax/" not in record.pathname.replace("\\", "/")

@@ -54,7 +54,7 @@ class Record:
 
 
 def digest_files(folder: Path) -> dict[str, FileDigest]:
-    """Every file below `folder`; thereafter all are on the disk, not in memory alone."""
+    """Every file below `folder`; thereafter all are on the disk, not just in memory."""
     digests = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as file:
