@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from dsr_jax.errors import UserError
 from dsr_jax.training.checkpoint import Checkpoints, Retention
-from dsr_jax.training.checkpoint.items import REGRESSOR, TRAINING, split_state
+from dsr_jax.training.checkpoint.items import REGRESSOR, TRAINING, split_state, to_item
 from dsr_jax.training.checkpoint.record import read_record
 from dsr_jax.training.devices import BATCH_AXIS, device_mesh
 from dsr_jax.training.state import TrainState
@@ -251,3 +252,42 @@ def test_state_is_frozen():
     _, state = make_state()
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.step = 1
+
+
+def write_as_before(folder, state, score):
+    """What versions without records wrote: Orbax's manager and its layout."""
+    items = {name: to_item(part) for name, part in split_state(state).items()}
+    manager = ocp.CheckpointManager(
+        folder / "checkpoints",
+        options=ocp.CheckpointManagerOptions(
+            best_fn=lambda metrics: metrics["score"],
+            best_mode="min",
+            enable_async_checkpointing=False,
+        ),
+        item_handlers={name: ocp.StandardCheckpointHandler() for name in items},
+    )
+    args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+    manager.save(
+        int(state.step), args=ocp.args.Composite(**args), metrics={"score": score}
+    )
+    manager.close()
+
+
+def test_checkpoints_of_earlier_versions_can_be_evaluated(tmp_path, capsys):
+    network, state = make_state()
+    earlier = advance(network, state)
+    write_as_before(tmp_path, earlier, 1.0)
+    write_as_before(tmp_path, advance(network, earlier), 2.0)
+    capsys.readouterr()
+    checkpoints = Checkpoints(tmp_path, read_only=True)
+    assert (checkpoints.best_step, checkpoints.latest_step) == (1, 2)
+    like = {"params": state.params, "statistics": state.statistics}
+    found = checkpoints.restore_regressor(1, like)
+    assert_same(found["params"], earlier.params)
+    assert "checkpoints/1: an earlier version wrote it" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"checkpoints/2: .*training.start_from="):
+        Checkpoints(tmp_path).restore_latest(state)
+    assert saved_steps(tmp_path) == [1, 2]
+    shutil.rmtree(tmp_path / "checkpoints" / "1" / "regressor" / "d")
+    with pytest.raises(UserError, match="checkpoints/1: the checkpoint is damaged"):
+        checkpoints.restore_regressor(1, like)
