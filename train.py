@@ -15,7 +15,7 @@ from ml_collections import config_flags
 
 from dsr_jax.data import write_image
 from dsr_jax.evaluation import format_evaluation, write_evaluation
-from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.checkpoint import Checkpoints, Retention
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.data_source import (
     example_order,
@@ -99,9 +99,10 @@ def run(stop: StopRequest) -> None:
     network, state = create_state(
         build_regressor, optimizer, jax.random.key(training.seed), mesh
     )
-    checkpoints = Checkpoints(workdir)
+    retention = Retention(training.keep_latest, training.keep_best, training.keep_every)
+    checkpoints = Checkpoints(workdir, retention)
     if checkpoints.latest_step is not None:
-        state = checkpoints.restore_latest(state)
+        state = checkpoints.restore_latest(state).state
     elif training.start_from:
         state = start_from(state, training.start_from, network, settings.regressor)
     first = int(state.step)

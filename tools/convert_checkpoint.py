@@ -170,7 +170,7 @@ def make_run(
     )
     state, report = start_from_file(state, file.path, network, settings.regressor)
     checkpoints = Checkpoints(open_run_folder(str(output), config))
-    checkpoints.save(state)
+    checkpoints.save(state, data={})
     checkpoints.close()
     return report
 

@@ -26,7 +26,7 @@ from dsr_jax.regressor import (
     open_weights,
 )
 from dsr_jax.semantics import load_prior, most_likely
-from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.checkpoint import Checkpoints, has_checkpoint
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
 from dsr_jax.training.state import Network, TrainState, split_regressor
@@ -180,7 +180,7 @@ def check_start_from(path: str) -> None:
         )
     if place.is_file():
         open_weights(place)
-    elif not any((place / CHECKPOINTS).glob("[0-9]*")):
+    elif not has_checkpoint(place / CHECKPOINTS):
         raise UserError(f"{place}: holds no checkpoint yet; train longer")
 
 

@@ -89,9 +89,9 @@ def train(
                 if due["evaluate"] and not stop.requested:
                     errors = hooks.evaluate(state)
                     record |= {f"validation/{k}": v for k, v in errors.items()}
-                    checkpoints.save(state, errors[SCORE])
+                    checkpoints.save(state, {}, errors[SCORE])
                 elif due["checkpoint"] or stop.requested:
-                    checkpoints.save(state)
+                    checkpoints.save(state, {})
                 writer.write(step, record)
                 if due["pictures"] and not stop.requested:
                     picture = hooks.draw(state)

@@ -164,6 +164,13 @@ class TrainingSettings:
     """Steps between two records of the metrics."""
     checkpoint_every: int
     """Steps between two checkpoints."""
+    keep_latest: int
+    """How many of the newest checkpoints stay; the second is there should the first be
+    damaged."""
+    keep_best: int
+    """How many of the checkpoints with the lowest scores stay."""
+    keep_every: int
+    """Checkpoints whose step is a multiple of this stay for ever; 0 for none."""
     evaluate_every: int
     """Steps between two evaluations on the validation split."""
     pictures_every: int
@@ -172,10 +179,11 @@ class TrainingSettings:
     """People in a panel."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "pictures"):
+        for name in ("steps", "batch_size", "log_every", "pictures", "keep_latest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
-        for name in ("checkpoint_every", "evaluate_every", "pictures_every"):
+        intervals = ("checkpoint_every", "evaluate_every", "pictures_every")
+        for name in (*intervals, "keep_best", "keep_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 0")
 

@@ -95,7 +95,7 @@ def home(tmp_path_factory):
     folder = open_run_folder(str(home / "run"), config)
     settings = RunSettings.from_config(config)
     checkpoints = Checkpoints(folder)
-    checkpoints.save(mean_body_state(settings), score=1.0)
+    checkpoints.save(mean_body_state(settings), data={}, score=1.0)
     checkpoints.close()
     return home
 

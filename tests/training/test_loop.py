@@ -29,6 +29,9 @@ SETTINGS = TrainingSettings(
     start_from="",
     log_every=2,
     checkpoint_every=5,
+    keep_latest=2,
+    keep_best=1,
+    keep_every=0,
     evaluate_every=6,
     pictures_every=4,
     pictures=1,
@@ -79,7 +82,7 @@ class Run:
         checkpoints = Checkpoints(self.folder)
         state = new_state()
         if checkpoints.latest_step is not None:
-            state = checkpoints.restore_latest(state)
+            state = checkpoints.restore_latest(state).state
         first = int(state.step)
         writer = MetricWriter(self.folder, first)
         batches = (jnp.full(2, float(k)) for k in itertools.count(first))

@@ -1,81 +1,28 @@
-"""State, checkpoints and the run folder: what is saved comes back, or one line."""
+"""State and checkpoints: what is saved comes back, on any devices, or one line."""
 
 import dataclasses
-import functools
-import json
 import shutil
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
+import orbax.checkpoint as ocp
 import pytest
-from flax import nnx
-from ml_collections import ConfigDict
+from jax.sharding import NamedSharding, PartitionSpec
 
 from dsr_jax.errors import UserError
-from dsr_jax.training.checkpoint import Checkpoints
-from dsr_jax.training.devices import device_mesh
-from dsr_jax.training.run_folder import open_run_folder, read_run_config
-from dsr_jax.training.state import TrainState, create_state
-
-
-class TinyNetwork(nnx.Module):
-    """A weight, batch statistics, dropout and a constant: every kind of variable."""
-
-    def __init__(self, rngs: nnx.Rngs, width: int = 3):
-        self.linear = nnx.Linear(4, width, rngs=rngs)
-        self.norm = nnx.BatchNorm(width, rngs=rngs)
-        self.dropout = nnx.Dropout(0.5, rngs=rngs)
-        self.mean = nnx.Variable(jnp.full(width, 7.0))
-
-    def __call__(self, x):
-        return self.dropout(self.norm(self.linear(x))) + self.mean[...][None]
-
-
-def make_state(seed=0, width=3):
-    return create_state(
-        lambda rngs: TinyNetwork(rngs, width),
-        optax.adam(1e-2),
-        jax.random.key(seed),
-        device_mesh(),
-    )
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def advance(network, state):
-    """A real update, so that every part of the state differs from its start."""
-
-    def loss(params):
-        model = network.for_training(params, state.rng, state.statistics)
-        value = jnp.sum(model(jnp.linspace(0.0, 1.0, 20).reshape(5, 4)) ** 2)
-        _, _, rng, statistics = nnx.split(model, nnx.Param, nnx.RngState, ...)
-        return value, (rng, statistics)
-
-    gradient, (rng, statistics) = jax.grad(loss, has_aux=True)(state.params)
-    updates, optimizer = optax.adam(1e-2).update(gradient, state.optimizer)
-    return TrainState(
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        statistics=statistics,
-        rng=rng,
-        optimizer=optimizer,
-    )
-
-
-def raw(tree):
-    return [
-        np.asarray(jax.random.key_data(x))
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)
-        else np.asarray(x)
-        for x in jax.tree.leaves(tree)
-    ]
-
-
-def assert_same(first, second):
-    assert jax.tree.structure(first) == jax.tree.structure(second)
-    for a, b in zip(raw(first), raw(second), strict=True):
-        np.testing.assert_array_equal(a, b)
+from dsr_jax.training.checkpoint import Checkpoints, Retention
+from dsr_jax.training.checkpoint.items import REGRESSOR, TRAINING, split_state, to_item
+from dsr_jax.training.checkpoint.record import read_record
+from dsr_jax.training.devices import BATCH_AXIS, device_mesh
+from dsr_jax.training.state import TrainState
+from tests.training.tiny_network import (
+    DATA,
+    advance,
+    assert_same,
+    make_state,
+)
 
 
 def test_the_whole_state_survives_a_checkpoint(tmp_path):
@@ -83,15 +30,18 @@ def test_the_whole_state_survives_a_checkpoint(tmp_path):
     for _ in range(3):
         state = advance(network, state)
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(state)
+    checkpoints.save(state, DATA)
     checkpoints.close()
 
     _, fresh = make_state(seed=1)
     reopened = Checkpoints(tmp_path)
-    restored = reopened.restore_latest(fresh)
+    found = reopened.restore_latest(fresh)
     reopened.close()
+    restored = found.state
     assert_same(restored, state)
-    assert int(restored.step) == 3
+    assert int(restored.step) == found.step == 3
+    assert found.data == DATA
+    assert (found.processes, found.devices) == (1, 4)
     # The next step, dropout included, is the same as if nothing had happened.
     assert_same(advance(network, restored), advance(network, state))
 
@@ -101,23 +51,145 @@ def test_the_latest_and_the_best_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     for score in (5.0, 3.0, None, 4.0, None):
         state = advance(network, state)
-        checkpoints.save(state, score)
+        checkpoints.save(state, DATA, score)
     checkpoints.close()
     reopened = Checkpoints(tmp_path, read_only=True)
     assert reopened.best_step == 2
     assert reopened.latest_step == 5
     kept = {p.name for p in (tmp_path / "checkpoints").iterdir() if p.name.isdigit()}
-    assert kept == {"2", "5"}
+    assert kept == {"2", "4", "5"}
     reopened.close()
 
 
-def test_evaluation_ignores_dropout_and_batch(tmp_path):
+def saved_steps(folder):
+    return sorted(int(p.name) for p in (folder / "checkpoints").iterdir())
+
+
+def test_every_rule_keeps_its_own(tmp_path):
     network, state = make_state()
-    x = jnp.linspace(0.0, 1.0, 20).reshape(5, 4)
-    model = network.for_evaluation(state)
-    np.testing.assert_array_equal(model(x)[:1], model(x[:1]))
-    training = network.for_training(state.params, state.rng, state.statistics)
-    assert not np.allclose(training(x), model(x))
+    checkpoints = Checkpoints(tmp_path, Retention(latest=1, best=2, every=4))
+    for score in (5.0, 1.0, 4.0, 3.0, float("nan"), 2.0, None, None, None):
+        state = advance(network, state)
+        checkpoints.save(state, DATA, score)
+    checkpoints.close()
+    assert saved_steps(tmp_path) == [2, 4, 6, 8, 9]
+
+
+@pytest.mark.parametrize("bad", [{"latest": 0}, {"best": -1}, {"every": -1}])
+def test_a_policy_that_keeps_nothing_is_refused(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} is"):
+        Retention(**bad)
+
+
+def test_the_best_score_outlives_its_checkpoint(tmp_path):
+    network, state = make_state()
+    checkpoints = Checkpoints(tmp_path, Retention(latest=1, best=0))
+    for score in (2.0, 1.0, 3.0):
+        state = advance(network, state)
+        checkpoints.save(state, DATA, score)
+    checkpoints.close()
+    reopened = Checkpoints(tmp_path)
+    found = reopened.restore_latest(state)
+    assert (found.score, found.best_step, found.best_score) == (3.0, 2, 1.0)
+    assert reopened.best_score == 1.0
+    assert reopened.best_step == 3
+
+
+def test_a_step_is_saved_once(tmp_path):
+    _, state = make_state()
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state, DATA)
+    checkpoints.save(dataclasses.replace(state, params=None), DATA)
+    checkpoints.close()
+    assert_same(checkpoints.restore_latest(state).state, state)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class AveragedState(TrainState):
+    """A state with more fields than are known here."""
+
+    ema: Any = None
+    skipped: Any = 0
+
+
+def averaged(state, ema):
+    fields = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
+    return AveragedState(**fields, ema=ema, skipped=jnp.asarray(5))
+
+
+def test_nothing_is_stored_twice():
+    _, state = make_state()
+    parts = split_state(averaged(state, None))
+    assert set(parts[REGRESSOR]) == {"params", "statistics"}
+    assert set(parts[TRAINING]) == {"step", "rng", "optimizer", "skipped"}
+    ema = jax.tree.map(lambda x: x + 1, state.params)
+    parts = split_state(averaged(state, ema))
+    assert parts[REGRESSOR]["params"] is ema
+    assert parts[TRAINING]["params"] is state.params
+    assert "ema" not in parts[TRAINING]
+
+
+@pytest.mark.parametrize("has_average", [True, False])
+def test_evaluation_gets_the_averaged_weights(tmp_path, has_average):
+    network, state = make_state()
+    ema = jax.tree.map(lambda x: x + 1, state.params) if has_average else None
+    state = averaged(advance(network, state), ema)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state, DATA)
+    checkpoints.close()
+    like = jax.tree.map(jnp.zeros_like, state)
+    assert_same(checkpoints.restore_latest(like).state, state)
+    like = {"params": like.params, "statistics": like.statistics}
+    params = checkpoints.restore_regressor(1, like)["params"]
+    assert_same(params, ema if has_average else state.params)
+
+
+def placed(state, devices, axis):
+    """Shapes of `state` on some devices; weights split along `axis`, or copied."""
+    mesh = device_mesh(jax.devices()[:devices])
+
+    def place(path, leaf):
+        parts = [None] * leaf.ndim
+        if axis is not None and "kernel" in jax.tree_util.keystr(path):
+            parts[axis] = BATCH_AXIS
+        sharding = NamedSharding(mesh, PartitionSpec(*parts))
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree_util.tree_map_with_path(place, state)
+
+
+def put(state, like):
+    return jax.tree.map(lambda x, s: jax.device_put(x, s.sharding), state, like)
+
+
+@pytest.mark.parametrize("written", [None, 0, 1])
+@pytest.mark.parametrize("read", [(4, 0), (2, None), (2, 1), (1, None), (4, None)])
+def test_checkpoints_move_between_devices(tmp_path, written, read):
+    """Copied or sharded along either axis on four devices, then on other ones."""
+    network, state = make_state(width=8)
+    state = advance(network, state)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(put(state, placed(state, 4, written)), DATA)
+    checkpoints.close()
+    like = placed(state, *read)
+    restored = checkpoints.restore_latest(like).state
+    assert_same(restored, state)
+    for leaf, wanted in zip(
+        jax.tree.leaves(restored), jax.tree.leaves(like), strict=True
+    ):
+        assert leaf.sharding == wanted.sharding
+
+
+def test_the_record_does_not_depend_on_the_devices(tmp_path):
+    _, state = make_state(width=8)
+    leaves = []
+    for name, place in (("a", (4, 0)), ("b", (4, None)), ("c", (1, None))):
+        checkpoints = Checkpoints(tmp_path / name)
+        checkpoints.save(put(state, placed(state, *place)), DATA)
+        checkpoints.close()
+        leaves.append(read_record(tmp_path / name / "checkpoints" / "0").leaves)
+    assert leaves[0] == leaves[1] == leaves[2]
 
 
 def damage(folder):
@@ -134,98 +206,89 @@ def delete_weights(folder):
 def test_a_damaged_checkpoint_is_one_line(tmp_path, harm):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     harm(tmp_path)
-    reopened = Checkpoints(tmp_path)
+    reopened = Checkpoints(tmp_path, read_only=True)
+    like = {"params": state.params, "statistics": state.statistics}
+    with pytest.raises(UserError, match="checkpoints/1: the checkpoint is damaged"):
+        reopened.restore_regressor(reopened.best_step, like)
     with pytest.raises(UserError, match="checkpoints/1: the checkpoint is damaged"):
         reopened.restore_latest(state)
+    assert saved_steps(tmp_path) == [1]
 
 
 def test_another_networks_checkpoint_is_one_line(tmp_path):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     _, wider = make_state(width=5)
-    with pytest.raises(UserError, match=r"holds \(3,\) for .* network has \(5,\)"):
+    with pytest.raises(
+        UserError, match=r"holds float32 \(3,\) for .* has float32 \(5,\)"
+    ):
         Checkpoints(tmp_path).restore_latest(wider)
 
 
 def test_a_half_written_checkpoint_is_not_the_latest(tmp_path):
     network, state = make_state()
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(advance(network, state))
+    checkpoints.save(advance(network, state), DATA)
     checkpoints.close()
     folder = tmp_path / "checkpoints"
     shutil.copytree(folder / "1", folder / "9.orbax-checkpoint-tmp")
     assert Checkpoints(tmp_path).latest_step == 1
 
 
-def config_of(**changes):
-    config = ConfigDict(
-        {
-            "training": {"steps": 10, "batch_size": 4},
-            "data": {"datasets": (("coco", "a.npz", 0.5),)},
-            "optimizer": {"learning_rate": 0.1, "clip_norm": 0.0},
-        }
-    )
-    config.update_from_flattened_dict(changes)
-    return config
-
-
-def test_the_config_of_a_run_comes_back(tmp_path):
-    folder = open_run_folder(str(tmp_path / "run"), config_of())
-    assert read_run_config(folder) == config_of()
-    assert json.loads((folder / "config.json").read_text())["training"]["steps"] == 10
-
-
-def test_a_run_without_a_checkpoint_may_change(tmp_path):
-    workdir = str(tmp_path / "run")
-    open_run_folder(workdir, config_of())
-    open_run_folder(workdir, config_of(**{"training.batch_size": 8}))
-    assert read_run_config(workdir).training.batch_size == 8
-
-
-def test_a_run_may_ask_for_more_steps_only(tmp_path):
-    workdir = str(tmp_path / "run")
-    folder = open_run_folder(workdir, config_of())
-    (folder / "checkpoints" / "5").mkdir()
-    open_run_folder(workdir, config_of(**{"training.steps": 20}))
-    assert read_run_config(workdir).training.steps == 20
-    with pytest.raises(UserError, match=r"'training.steps' is 20 .* and 10 now"):
-        open_run_folder(workdir, config_of())
-    with pytest.raises(UserError, match=r"'training.batch_size' is 4 .* and 8 now"):
-        open_run_folder(
-            workdir, config_of(**{"training.batch_size": 8, "training.steps": 20})
-        )
-
-
-def test_a_run_that_blew_up_may_go_on_more_carefully(tmp_path):
-    """What the message of a diverged run recommends is possible."""
-    workdir = str(tmp_path / "run")
-    folder = open_run_folder(workdir, config_of())
-    (folder / "checkpoints" / "5").mkdir()
-    now = {"optimizer.learning_rate": 0.01, "optimizer.clip_norm": 5.0}
-    open_run_folder(workdir, config_of(**now))
-    assert read_run_config(workdir).optimizer.clip_norm == 5
-
-
-def test_folder_errors(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("")
-    with pytest.raises(UserError, match=r"--workdir .*file: cannot be made"):
-        open_run_folder(str(file), config_of())
-    with pytest.raises(UserError, match="no such folder"):
-        read_run_config(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"holds no config\.json"):
-        read_run_config(tmp_path)
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config.json: cannot be read as JSON"):
-        read_run_config(tmp_path)
+def test_evaluation_ignores_dropout_and_batch(tmp_path):
+    network, state = make_state()
+    x = jnp.linspace(0.0, 1.0, 20).reshape(5, 4)
+    model = network.for_evaluation(state)
+    np.testing.assert_array_equal(model(x)[:1], model(x[:1]))
+    training = network.for_training(state.params, state.rng, state.statistics)
+    assert not np.allclose(training(x), model(x))
 
 
 def test_state_is_frozen():
     _, state = make_state()
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.step = 1
+
+
+def write_as_before(folder, state, score):
+    """What versions without records wrote: Orbax's manager and its layout."""
+    items = {name: to_item(part) for name, part in split_state(state).items()}
+    manager = ocp.CheckpointManager(
+        folder / "checkpoints",
+        options=ocp.CheckpointManagerOptions(
+            best_fn=lambda metrics: metrics["score"],
+            best_mode="min",
+            enable_async_checkpointing=False,
+        ),
+        item_handlers={name: ocp.StandardCheckpointHandler() for name in items},
+    )
+    args = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+    manager.save(
+        int(state.step), args=ocp.args.Composite(**args), metrics={"score": score}
+    )
+    manager.close()
+
+
+def test_checkpoints_of_earlier_versions_can_be_evaluated(tmp_path, capsys):
+    network, state = make_state()
+    earlier = advance(network, state)
+    write_as_before(tmp_path, earlier, 1.0)
+    write_as_before(tmp_path, advance(network, earlier), 2.0)
+    capsys.readouterr()
+    checkpoints = Checkpoints(tmp_path, read_only=True)
+    assert (checkpoints.best_step, checkpoints.latest_step) == (1, 2)
+    like = {"params": state.params, "statistics": state.statistics}
+    found = checkpoints.restore_regressor(1, like)
+    assert_same(found["params"], earlier.params)
+    assert "checkpoints/1: an earlier version wrote it" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"checkpoints/2: .*training.start_from="):
+        Checkpoints(tmp_path).restore_latest(state)
+    assert saved_steps(tmp_path) == [1, 2]
+    shutil.rmtree(tmp_path / "checkpoints" / "1" / "regressor" / "d")
+    with pytest.raises(UserError, match="checkpoints/1: the checkpoint is damaged"):
+        checkpoints.restore_regressor(1, like)
