@@ -121,10 +121,10 @@ class Hosts:
         deadline = time.monotonic() + seconds
         while missing():
             if time.monotonic() > deadline:
-                late = sorted(missing() - {self.index})
+                late = map(board.who, sorted(missing() - {self.index}))
                 raise EnvironmentFault(
-                    f"{' and '.join(map(board.who, late))} answered, but did not come to "
-                    f"'{name}' within {seconds:g} s: see what it does, and {AGAIN}"
+                    f"{' and '.join(late)} answered, but did not come to '{name}' "
+                    f"within {seconds:g} s: see what it does, and {AGAIN}"
                 )
             board.wait(0.1)
 

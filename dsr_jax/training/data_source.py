@@ -31,7 +31,12 @@ from dsr_jax.data import (
 )
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
-from dsr_jax.training.devices import BATCH_AXIS, put_batch
+from dsr_jax.training.devices import (
+    BATCH_AXIS,
+    batch_sharded,
+    put_batch,
+    replicated,
+)
 from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import SYNTHETIC, RunSettings
 
@@ -39,7 +44,7 @@ from dsr_jax.training.settings import SYNTHETIC, RunSettings
 # the first progress shows within seconds on a CPU.
 _CHUNK = 32
 
-Generate = Callable[[Key[Array, ""], BodyModel], Batch]
+Generate = Callable[[Key[Array, ""], int, BodyModel], Batch]
 
 
 class PeopleDataset:
@@ -93,6 +98,9 @@ def make_people(
 ) -> Batch:
     """`count` synthetic people of a split, in the host's memory, with a progress bar.
 
+    All devices of all processes share the work, and every process gets everybody: they
+    are the same whatever the mesh is.
+
     Args:
       body: the body that is dressed.
       settings: how the people look.
@@ -103,33 +111,46 @@ def make_people(
       check: called between chunks; may raise to stop.
     """
     chunk = _CHUNK * mesh.size
-    generate = people_generator(settings, chunk, mesh)
+    generate = people_generator(settings, chunk, mesh, gathered=True)
+    key = split_key(seed, split)
     chunks: list[Batch] = []
     with progress_bar(count, f"{split} people", "person") as bar:
-        for number, start in enumerate(range(0, count, chunk)):
+        for start in range(0, count, chunk):
             check()
-            people = generate(split_key(seed, split, number), body)
-            chunks.append(jax.device_get(people))
+            chunks.append(jax.device_get(generate(key, start, body)))
             bar.update(min(chunk, count - start))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
 
 
 @functools.cache  # One compilation for all splits.
-def people_generator(settings: SyntheticSettings, count: int, mesh: Mesh) -> Generate:
-    """Compiles `(key, body) → count people`, every device making its own share."""
+def people_generator(
+    settings: SyntheticSettings, count: int, mesh: Mesh, gathered: bool = False
+) -> Generate:
+    """Compiles `(key, number of the first, body) → count people`.
 
-    def share(key: Key[Array, ""], body: BodyModel) -> Batch:
-        key = jax.random.fold_in(key, jax.lax.axis_index(BATCH_AXIS))
-        return synthetic_people(key, count // mesh.size, body, settings)
+    Every device makes its own share of them.
+
+    Args:
+      settings: how the people look.
+      count: how many; a multiple of the devices.
+      mesh: the devices.
+      gathered: whether every device gets all of them in the end, not its share alone.
+    """
+
+    def share(key: Key[Array, ""], first: Array, body: BodyModel) -> Batch:
+        own = count // mesh.size
+        first += own * jax.lax.axis_index(BATCH_AXIS)
+        return synthetic_people(key, own, body, settings, first=first)
 
     return jax.jit(
         jax.shard_map(
             share,
             mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec()),
+            in_specs=PartitionSpec(),
             out_specs=PartitionSpec(BATCH_AXIS),
             check_vma=False,
-        )
+        ),
+        out_shardings=replicated(mesh) if gathered else batch_sharded(mesh),
     )
 
 
@@ -254,7 +275,7 @@ def _fresh_people(
 ) -> Generator[Batch, None, None]:
     generate = people_generator(settings.synthetic, settings.training.batch_size, mesh)
     for step in itertools.count(start_step):
-        yield generate(split_key(settings.training.seed, "train", step), body)
+        yield generate(split_key(settings.training.seed, "train", step), 0, body)
 
 
 def _on_devices(stream: TrainingBatches, mesh: Mesh) -> Generator[Batch, None, None]:

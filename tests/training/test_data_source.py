@@ -29,9 +29,10 @@ SIZE = 16
 BODY = load_body("free-lite")
 
 
-def fake_people(key, count, body, settings):
-    """People whose first betas say which key made them."""
-    numbers = jax.random.normal(key, (count, 10))
+def fake_people(key, count, body, settings, backgrounds=None, first=0):
+    """People whose betas say which key and number made them."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(count))
+    numbers = jax.vmap(lambda k: jax.random.normal(k, (10,)))(keys)
     side = settings.image_size
     return Batch(
         image=jnp.zeros((count, side, side, 3), jnp.uint8),
