@@ -15,7 +15,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import jax
 
@@ -38,6 +38,7 @@ _PEER_LOST = re.compile(
     re.IGNORECASE,
 )
 
+Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
@@ -105,6 +106,20 @@ class Hosts:
         member = self._board
         self._until(member, name, seconds, lambda: set() if member.has(key) else {0})
         return member.value(key)  # type: ignore[return-value]
+
+    def first_does(
+        self,
+        function: Callable[Arguments, object],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> None:
+        """Calls a function in the first process alone; nobody waits for it."""
+        if self.is_first:
+            function(*args, **kwargs)
+
+    def say(self, text: str) -> None:
+        """Prints in the first process alone."""
+        self.first_does(print, text)
 
     def _key(self, name: str) -> str:
         self._meetings[name] = self._meetings.get(name, 0) + 1
@@ -180,7 +195,6 @@ def joined_hosts(
         # Reached only if all processes leave now.
         jax.distributed.shutdown()
         board.close()
-        _hosts = Hosts()
 
 
 def _meet_others(
