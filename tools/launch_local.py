@@ -21,11 +21,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.hosts.job import ADDRESS, COUNT, INDEX
-from dsr_jax.training.command_line import OneLineParser
 
 # Longer than the others take to find out for themselves that one is lost, and than a
 # step with its checkpoint after a signal.
@@ -34,6 +33,13 @@ _LOOK_SECONDS = 0.1
 _DEVICES_FLAG = "--xla_force_host_platform_device_count"
 # PR_SET_PDEATHSIG of Linux's prctl.
 _SIGNAL_AT_PARENTS_END = 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """As the package's own, which takes seconds to import JAX."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"command line: {message}")
 
 
 class Launch:
@@ -143,7 +149,7 @@ def job_environment(
 
 def main() -> int:
     """The launcher from top to bottom."""
-    parser = OneLineParser(description=__doc__.splitlines()[0])
+    parser = _Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, required=True, help="how many")
     parser.add_argument("--devices", type=int, default=1, help="CPU devices of each")
     parser.add_argument(

@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn, ParamSpec, TypeVar
 
-import jax
-
 from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.hosts.center import AGAIN, Center
 from dsr_jax.hosts.job import Job, detect_job
@@ -193,7 +191,7 @@ def joined_hosts(
         raise
     finally:
         # Reached only if all processes leave now.
-        jax.distributed.shutdown()
+        _stop_jax()
         board.close()
 
 
@@ -214,6 +212,9 @@ def _start_jax(
     silence_seconds: float,
     check: Callable[[], None],
 ) -> None:
+    # A launcher, which knows these variables too, needs no JAX.
+    import jax
+
     if isinstance(board, Center):
         port = _free_port()
         board.start(port)
@@ -233,6 +234,12 @@ def _start_jax(
         heartbeat_timeout_seconds=max(100, int(4 * silence_seconds)),
         coordinator_bind_address=f"127.0.0.1:{port}",
     )
+
+
+def _stop_jax() -> None:
+    import jax
+
+    jax.distributed.shutdown()
 
 
 def _free_port() -> int:

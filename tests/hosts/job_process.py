@@ -1,6 +1,6 @@
 """A process of a small job with collectives; the test says who does what.
 
-    python job_process.py WHAT [VICTIM] [WAIT] [SILENCE]
+python job_process.py WHAT [VICTIM] [WAIT] [SILENCE]
 """
 
 import os
