@@ -1,10 +1,9 @@
 """Many processes that train as one: how they meet, who is lost, how they part."""
 
+from dsr_jax.hosts.hosts import WAIT_SECONDS, Hosts
 from dsr_jax.hosts.job import Job, detect_job
 from dsr_jax.hosts.joining import (
     SILENCE_SECONDS,
-    WAIT_SECONDS,
-    Hosts,
     current_hosts,
     is_first_host,
     joined_hosts,

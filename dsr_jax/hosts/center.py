@@ -5,7 +5,6 @@ silent for too long, is lost; process 0 tells the others and ends.
 """
 
 import dataclasses
-import os
 import socket
 import threading
 import time
@@ -17,9 +16,15 @@ from dsr_jax.hosts.job import Job
 from dsr_jax.hosts.line import Line, Message, Silence
 from dsr_jax.hosts.tunnel import serve_tunnel
 from dsr_jax.hosts.verdict import end_process, take_floor
+from dsr_jax.hosts.wording import (
+    described,
+    gone_line,
+    is_greeting,
+    missing_line,
+    own_greeting,
+    silent_line,
+)
 
-GREETING = "dsr_jax 1"
-AGAIN = "run the same command again to continue from the last checkpoint"
 _GREETING_SECONDS = 10
 # A process of the job before this one may still hold the port.
 _PORT_SECONDS = 15
@@ -63,10 +68,7 @@ class Center:
                 missing = set(range(1, self._job.count)) - self._members.keys()
                 line = missing_line(self._job, missing, seconds)
                 self.end(line, EnvironmentFault.exit_code)
-            with self._changed:
-                self._changed.wait(0.2)
-        with self._changed:
-            self._started = True
+            self.wait(0.2)
 
     def start(self, service_port: int) -> None:
         """Tells all that JAX's coordination service is at a port of this machine."""
@@ -99,8 +101,7 @@ class Center:
     def end_self(self, line: str, code: int, error: BaseException | None) -> NoReturn:
         """Ends this process, and all others with why."""
         take_floor()
-        who = f"{self.who(0)} has ended"
-        self._tell_end(f"{who}: {line}", code)
+        self._tell_end(f"{self.who(0)} has ended: {line}", code)
         end_process(line, code, error)
 
     def who(self, index: int) -> str:
@@ -128,7 +129,9 @@ class Center:
                 member.line.closed.wait(max(0, deadline - time.monotonic()))
 
     def _complete(self) -> bool:
-        return len(self._members) == self._job.count - 1
+        with self._changed:
+            self._started = len(self._members) == self._job.count - 1
+            return self._started
 
     def _broadcast(self, **message: object) -> None:
         for member in list(self._members.values()):
@@ -145,7 +148,7 @@ class Center:
     def _talk(self, connection: socket.socket) -> None:
         line = Line(connection)
         hello = line.first(_GREETING_SECONDS)
-        if hello is None or not _is_greeting(hello):
+        if hello is None or not is_greeting(hello):
             # A port scanner, or another program's client.
             line.close()
         elif hello.get("tunnel"):
@@ -192,13 +195,13 @@ class Center:
                     member.leaving = True
         if self._leaving or member.leaving:
             return
-        if self._started:
-            member.leaving = True
-            self.end(gone_line(member.who), EnvironmentFault.exit_code)
-        else:
-            # It may start again before the others have come.
-            with self._changed:
+        with self._changed:
+            if not self._started:
+                # It may start again before the others have come.
                 del self._members[index]
+                return
+        member.leaving = True
+        self.end(gone_line(member.who), EnvironmentFault.exit_code)
 
     def _note(self, index: int, name: str) -> None:
         with self._changed:
@@ -224,54 +227,6 @@ class Center:
                     member.leaving = True
                     line = silent_line(member.who, self._silence_seconds)
                     self.end(line, EnvironmentFault.exit_code)
-
-
-def described(job: Job, index: int, greeting: Message | None = None) -> str:
-    """`process 2 of 4 (host node3, pid 1234)`, as far as it is known."""
-    if greeting is None:
-        return job.name(index).replace(f"{index}", f"{index} of {job.count}", 1)
-    host, pid = greeting["host"], greeting["pid"]
-    return f"process {index} of {job.count} (host {host}, pid {pid})"
-
-
-def own_greeting(job: Job) -> Message:
-    """How this process introduces itself."""
-    return {
-        "greeting": GREETING,
-        "index": job.index,
-        "count": job.count,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-    }
-
-
-def _is_greeting(message: Message) -> bool:
-    numbers = message.get("index"), message.get("count"), message.get("pid")
-    return message.get("greeting") == GREETING and all(
-        isinstance(number, int) for number in numbers
-    )
-
-
-def missing_line(job: Job, missing: set[int], seconds: float) -> str:
-    """Who did not come to process 0."""
-    names = " and ".join(job.name(index) for index in sorted(missing))
-    return (
-        f"{names} of {job.count} did not come to {job.address} within {seconds:g} s: "
-        "start the same command as every process, and see the logs of the missing"
-    )
-
-
-def gone_line(who: str) -> str:
-    """Its connection was closed by its system."""
-    return f"{who} is gone without a word (killed, or out of memory?): {AGAIN}"
-
-
-def silent_line(who: str, seconds: float) -> str:
-    """Nothing was closed, nothing comes."""
-    return (
-        f"{who} has not answered for {seconds:g} s (stopped, or its machine or the "
-        f"network is down): {AGAIN}"
-    )
 
 
 def _listen(job: Job) -> socket.socket:

@@ -15,18 +15,19 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import NoReturn
 
-from dsr_jax.errors import EnvironmentFault, UserError
-from dsr_jax.hosts.center import AGAIN, Center
+from dsr_jax.errors import UserError
+from dsr_jax.hosts.center import Center
+from dsr_jax.hosts.hosts import WAIT_SECONDS, Hosts
 from dsr_jax.hosts.job import Job, detect_job
 from dsr_jax.hosts.member import Member
 from dsr_jax.hosts.tunnel import open_tunnel
+from dsr_jax.hosts.wording import AGAIN
 
-WAIT_SECONDS = 300.0
 SILENCE_SECONDS = 30.0
 # The last tasks of a run, which the first process may have to do alone.
-_END_SECONDS = 3600.0
+_END, _END_SECONDS = "the end of the run", 3600.0
 # Signals reach the processes of a job at almost the same time.
 _TOGETHER_SECONDS = 10.0
 # How XLA, Gloo, NCCL and gRPC tell that a peer is gone; the type may be ValueError.
@@ -36,110 +37,9 @@ _PEER_LOST = re.compile(
     re.IGNORECASE,
 )
 
-Arguments = ParamSpec("Arguments")
-Value = TypeVar("Value")
-
 
 def _nothing() -> None:
     pass
-
-
-class Hosts:
-    """The processes of this job, seen from one of them."""
-
-    def __init__(
-        self,
-        job: Job | None = None,
-        board: Center | Member | None = None,
-        wait_seconds: float = WAIT_SECONDS,
-    ):
-        self.index = 0 if job is None else job.index
-        """Number of this process, from 0."""
-        self.count = 1 if job is None else job.count
-        """Processes of the job."""
-        self._board = board
-        self._wait_seconds = wait_seconds
-        self._meetings: dict[str, int] = {}
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process writes and prints for all."""
-        return self.index == 0
-
-    def meet(self, name: str, seconds: float | None = None) -> None:
-        """Waits until all processes are here.
-
-        Args:
-          name: of the meeting, for the message; may be used again.
-          seconds: for how long; `wait_seconds` of `joined_hosts` by default.
-
-        Raises:
-          EnvironmentFault: names who is missing.
-        """
-        if self._board is not None:
-            board, key = self._board, self._key(name)
-            board.arrive(key)
-            self._until(board, name, seconds, lambda: board.missing(key))
-
-    def from_first(
-        self, name: str, function: Callable[[], Value], seconds: float | None = None
-    ) -> Value:
-        """What a function gives in the first process; no other process calls it.
-
-        Args:
-          name: of the matter, for the message; may be used again.
-          function: gives a value of JSON's types.
-          seconds: how long others wait for it.
-
-        Raises:
-          EnvironmentFault: the first process has not answered in time.
-        """
-        if self._board is None:
-            return function()
-        key = self._key(name)
-        if isinstance(self._board, Center):
-            value = function()
-            self._board.tell(key, value)
-            return value
-        member = self._board
-        self._until(member, name, seconds, lambda: set() if member.has(key) else {0})
-        return member.value(key)  # type: ignore[return-value]
-
-    def first_does(
-        self,
-        function: Callable[Arguments, object],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> None:
-        """Calls a function in the first process alone; nobody waits for it."""
-        if self.is_first:
-            function(*args, **kwargs)
-
-    def say(self, text: str) -> None:
-        """Prints in the first process alone."""
-        self.first_does(print, text)
-
-    def _key(self, name: str) -> str:
-        self._meetings[name] = self._meetings.get(name, 0) + 1
-        return f"{name} {self._meetings[name]}"
-
-    def _until(
-        self,
-        board: Center | Member,
-        name: str,
-        seconds: float | None,
-        missing: Callable[[], set[int]],
-    ) -> None:
-        seconds = self._wait_seconds if seconds is None else seconds
-        deadline = time.monotonic() + seconds
-        while missing():
-            if time.monotonic() > deadline:
-                late = map(board.who, sorted(missing() - {self.index}))
-                raise EnvironmentFault(
-                    f"{' and '.join(late)} answered, but did not come to '{name}' "
-                    f"within {seconds:g} s: see what it does, and {AGAIN}"
-                )
-            board.wait(0.1)
 
 
 _hosts = Hosts()
@@ -184,7 +84,7 @@ def joined_hosts(
     try:
         _start_jax(job, board, wait_seconds, silence_seconds, check)
         yield _hosts
-        _hosts.meet("the end of the run", _END_SECONDS)
+        _hosts.meet(_END, _END_SECONDS)
     except BaseException as error:
         if not _left_together(error, _hosts):
             _end_all(error, board, silence_seconds)
@@ -251,9 +151,8 @@ def _exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     if isinstance(error, SystemExit):
-        return (
-            error.code if isinstance(error.code, int) else int(error.code is not None)
-        )
+        code = error.code
+        return code if isinstance(code, int) else int(code is not None)
     return int(getattr(error, "exit_code", 1))
 
 
@@ -263,16 +162,33 @@ def _left_together(error: BaseException, hosts: Hosts) -> bool:
     if 0 < code < 128:
         return False
     try:
-        hosts.meet(f"exit {code}", _TOGETHER_SECONDS)
+        if code:
+            hosts.meet(f"exit {code}", _TOGETHER_SECONDS)
+        else:
+            hosts.meet(_END, _END_SECONDS)
     except BaseException:
         return False
     return True
+
+
+def _tells_of_a_peer(error: BaseException | None) -> bool:
+    """Whether a peer's end is the cause, also if it looks like a damaged file."""
+    if isinstance(error, UserError):
+        error = error.__cause__
+    while error is not None:
+        if not isinstance(error, OSError) and _PEER_LOST.search(str(error)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _end_all(
     error: BaseException, board: Center | Member, silence_seconds: float
 ) -> NoReturn:
     """Ends this process; the others learn why."""
+    if _tells_of_a_peer(error):
+        # Whoever watches it knows who, and ends this process.
+        time.sleep(silence_seconds + _TOGETHER_SECONDS)
     code = _exit_code(error)
     if isinstance(error, SystemExit):
         board.end_self(f"exit code {code}", code, None)
@@ -281,7 +197,4 @@ def _end_all(
     if code >= 128:
         board.end_self(f"interrupted ({error or 'Ctrl-C'}): {AGAIN}", code, None)
     summary = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if _PEER_LOST.search(str(error)):
-        # The peer's end is what matters; whoever watches ends this process with it.
-        time.sleep(silence_seconds + _TOGETHER_SECONDS)
     board.end_self(summary, code, error)

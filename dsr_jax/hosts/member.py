@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from dsr_jax.errors import EnvironmentFault
-from dsr_jax.hosts.center import gone_line, own_greeting, silent_line
 from dsr_jax.hosts.job import Job
 from dsr_jax.hosts.line import Line, Message, Silence
 from dsr_jax.hosts.verdict import end_process, take_floor
+from dsr_jax.hosts.wording import gone_line, own_greeting, silent_line
 
 _RETRY_SECONDS = 0.5
 _GREETING_SECONDS = 10
