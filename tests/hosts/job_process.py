@@ -16,12 +16,21 @@ from dsr_jax.errors import UserError, one_line_errors
 from dsr_jax.hosts import joined_hosts
 
 
+class Stopped(Exception):
+    exit_code = 143
+
+
 def main(what="end", victim="-1", wait="60", silence="30"):
-    with one_line_errors(), joined_hosts(float(wait), float(silence)) as hosts:
-        work(hosts, what, hosts.index == int(victim))
+    got = []
+    signal.signal(signal.SIGTERM, lambda *_: got.append(1))
+    try:
+        with one_line_errors(), joined_hosts(float(wait), float(silence)) as hosts:
+            work(hosts, what, hosts.index == int(victim), got)
+    except Stopped as stopped:
+        sys.exit(stopped.exit_code)
 
 
-def work(hosts, what, is_victim):
+def work(hosts, what, is_victim, got):
     import jax
     import numpy as np
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -46,6 +55,13 @@ def work(hosts, what, is_victim):
     while True:
         if what == "idle":
             time.sleep(1)
+        elif what == "stop":
+            # All stop after the same step, as soon as one is told to.
+            told = jax.make_array_from_process_local_data(split, len(got) * ones)
+            if float(total(told)) > 0:
+                raise Stopped
+        elif what == "leave" and got:
+            raise Stopped
         else:
             jax.block_until_ready(total(numbers))
 

@@ -131,3 +131,33 @@ def test_heartbeats_go_on_while_the_interpreter_is_held(job):
     for process in job.all(2, "busy", -1, 60, 5):
         _, errors = process.communicate(timeout=100)
         assert process.returncode == 0, errors
+
+
+def until(process, word):
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(f"{word!r} was never said")
+
+
+def test_a_signal_that_all_agree_on_is_a_clean_end(job):
+    """JAX leaves the handler of SIGTERM alone."""
+    processes = job.all(2, "stop")
+    for process in processes:
+        until(process, "said by 0")
+    processes[1].terminate()
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 143
+        assert "error" not in errors and "Traceback" not in errors
+
+
+def test_who_leaves_alone_at_a_signal_is_named(job, ending):
+    other, told = job.all(2, "leave")
+    until(told, "said by 0")
+    told.terminate()
+    code, line = ending(told)
+    assert code == 143 and line.startswith("interrupted")
+    code, line = ending(other)
+    assert code == 143
+    assert line.startswith("process 1 of 2") and "has ended: interrupted" in line
