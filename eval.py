@@ -12,6 +12,9 @@ midpoint of the hips instead of the protocol's joint, under a name that says so.
 
 `--compare` needs no checkpoint: it prints how two evaluations of one protocol differ,
 with bootstrap intervals.
+
+On several machines, start the same command on each (docs/launching.md); the first
+process writes and prints for all.
 """
 
 import dataclasses
@@ -29,6 +32,7 @@ from dsr_jax.evaluation import (
     read_evaluation,
     write_evaluation,
 )
+from dsr_jax.hosts import WAIT_SECONDS, Hosts, joined_hosts
 from dsr_jax.training.command_line import join_values, require, run_script
 from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.error_gallery import error_gallery
@@ -55,15 +59,24 @@ ROOT = flags.DEFINE_enum(
 GALLERY = flags.DEFINE_integer(
     "gallery", 0, "How many of the worst people to draw.", lower_bound=0
 )
+HOST_WAIT = flags.DEFINE_float(
+    "host_wait", WAIT_SECONDS, "Seconds to wait for a job's other processes.", 1.0
+)
 COMPARE = flags.DEFINE_list("compare", None, "Two JSON files of earlier evaluations.")
 
 
 def main(_: list[str]) -> None:
-    """The evaluation from top to bottom."""
+    """Compares two evaluations, or makes one."""
     if COMPARE.value is not None:
         compare(COMPARE.value)
         return
     require(config=CONFIG.value, checkpoint=CHECKPOINT.value)
+    with joined_hosts(HOST_WAIT.value) as hosts:
+        evaluate(hosts)
+
+
+def evaluate(hosts: Hosts) -> None:
+    """The evaluation from top to bottom."""
     settings = RunSettings.from_config(CONFIG.value)
     dataset = DATASET.value or settings.evaluation.dataset
     check_evaluation_name(settings, dataset)
@@ -98,14 +111,16 @@ def main(_: list[str]) -> None:
     ####################################################################################
 
     path = folder / f"{name}.json"
-    write_evaluation(path, result, baseline)
-    print(format_evaluation(result, baseline))
-    print(f"\nwritten to {path}")
+    if hosts.is_first:
+        write_evaluation(path, result, baseline)
+    hosts.say(format_evaluation(result, baseline))
+    hosts.say(f"\nwritten to {path}")
     if GALLERY.value:
         look = compiled_regressor(regressor)
         picture = folder / f"{name}_gallery.png"
-        write_image(picture, error_gallery(test, result, look, GALLERY.value))
-        print(f"the worst and the median people are in {picture}")
+        gallery = error_gallery(test, result, look, GALLERY.value)
+        hosts.first_does(write_image, picture, gallery)
+        hosts.say(f"the worst and the median people are in {picture}")
 
 
 def compare(paths: list[str]) -> None:

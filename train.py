@@ -5,9 +5,13 @@
 Any value of the config can be changed: --config.optimizer.learning_rate=1e-4. The same
 command continues a run that was interrupted. The run's folder then holds config.json,
 metrics.jsonl, TensorBoard events, checkpoints/, pictures/ and evaluation JSON files.
+
+On several machines, start the same command on each (docs/launching.md); the first
+process writes and prints for all.
 """
 
 import sys
+from pathlib import Path
 
 import jax
 from absl import flags
@@ -15,6 +19,7 @@ from ml_collections import config_flags
 
 from dsr_jax.data import write_image
 from dsr_jax.evaluation import format_evaluation, write_evaluation
+from dsr_jax.hosts import WAIT_SECONDS, Hosts, is_first_host, joined_hosts
 from dsr_jax.training.checkpoint import Checkpoints, Retention
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.data_source import (
@@ -38,7 +43,12 @@ from dsr_jax.training.loop import Hooks, train
 from dsr_jax.training.metrics import METRICS_FILE, MetricWriter, read_metrics
 from dsr_jax.training.optimizer import build_optimizer
 from dsr_jax.training.pictures import build_panel, first_people
-from dsr_jax.training.run_folder import PICTURES, keep_same_data, open_run_folder
+from dsr_jax.training.run_folder import (
+    PICTURES,
+    check_shared,
+    keep_same_data,
+    open_run_folder,
+)
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
 from dsr_jax.training.step import build_train_step
@@ -53,6 +63,9 @@ from dsr_jax.training.validation import (
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, in Python.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+HOST_WAIT = flags.DEFINE_float(
+    "host_wait", WAIT_SECONDS, "Seconds to wait for a job's other processes.", 1.0
+)
 
 
 def main(_: list[str]) -> int:
@@ -60,18 +73,20 @@ def main(_: list[str]) -> int:
     require(config=CONFIG.value, workdir=WORKDIR.value)
     with StopRequest() as stop:
         try:
-            run(stop)
+            with joined_hosts(HOST_WAIT.value, check=stop.check) as hosts:
+                run(stop, hosts)
         except Interrupted as interruption:
-            print(
-                f"interrupted ({interruption}): run the same command again to continue "
-                f"{WORKDIR.value} from its last checkpoint",
-                file=sys.stderr,
-            )
+            if is_first_host():
+                print(
+                    f"interrupted ({interruption}): run the same command again to "
+                    f"continue {WORKDIR.value} from its last checkpoint",
+                    file=sys.stderr,
+                )
             return interruption.exit_code
     return 0
 
 
-def run(stop: StopRequest) -> None:
+def run(stop: StopRequest, hosts: Hosts) -> None:
     """The training from top to bottom."""
     ####################################################################################
     #                                    Settings                                      #
@@ -87,9 +102,16 @@ def run(stop: StopRequest) -> None:
     datasets = open_datasets(settings)
     check_evaluation_name(settings, settings.evaluation.dataset)
     check_start_from(training.start_from)
-    workdir = open_run_folder(str(WORKDIR.value), CONFIG.value)
-    if datasets:
-        keep_same_data(workdir, example_order(settings, datasets).state(0)["datasets"])
+
+    def open_folder() -> str:
+        folder = open_run_folder(str(WORKDIR.value), CONFIG.value)
+        if datasets:
+            order = example_order(settings, datasets)
+            keep_same_data(folder, order.state(0)["datasets"])
+        return str(folder)
+
+    workdir = Path(hosts.from_first("the run's folder", open_folder))
+    check_shared(workdir, CONFIG.value)
 
     ####################################################################################
     #                          State: shapes, start, restore                           #
@@ -106,7 +128,7 @@ def run(stop: StopRequest) -> None:
     elif training.start_from:
         state = start_from(state, training.start_from, network, settings.regressor)
     first = int(state.step)
-    print(
+    hosts.say(
         f"{workdir}: steps {first} to {training.steps} on {mesh.size} "
         f"{mesh.devices[0].device_kind} device(s)"
     )
@@ -133,8 +155,8 @@ def run(stop: StopRequest) -> None:
     hooks = Hooks(
         evaluate=lambda state: validation.measure(bodies(state)).summary(),
         draw=build_panel(network, scene, people, settings.pipeline),
-        save_picture=lambda step, picture: write_image(
-            workdir / PICTURES / f"step_{step:07d}.png", picture
+        save_picture=lambda step, picture: hosts.first_does(
+            write_image, workdir / PICTURES / f"step_{step:07d}.png", picture
         ),
         count=lambda: trouble_counts(datasets),
     )
@@ -154,7 +176,7 @@ def run(stop: StopRequest) -> None:
     writer.close()
     checkpoints.close()
     if unused := trouble_report(settings, datasets):
-        print(unused)
+        hosts.say(unused)
 
     ####################################################################################
     #                         Evaluation of the best checkpoint                        #
@@ -167,10 +189,11 @@ def run(stop: StopRequest) -> None:
         {"model": regressor_predictor(regressor), "mean body": mean_body}
     )
     result, baseline = results["model"], results["mean body"]
-    write_evaluation(workdir / f"evaluation_{test.name}.json", result, baseline)
-    print(format_evaluation(result, baseline))
-    print()
-    print(loss_table(read_metrics(workdir / METRICS_FILE)))
+    if hosts.is_first:
+        write_evaluation(workdir / f"evaluation_{test.name}.json", result, baseline)
+        print(format_evaluation(result, baseline))
+        print()
+        print(loss_table(read_metrics(workdir / METRICS_FILE)))
 
 
 if __name__ == "__main__":

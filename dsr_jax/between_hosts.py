@@ -11,11 +11,6 @@ from dsr_jax.arrays import Float
 from dsr_jax.errors import UserError
 
 
-def is_first_host() -> bool:
-    """Whether this is the host that writes and draws."""
-    return jax.process_index() == 0
-
-
 def gather_bytes(content: bytes) -> list[bytes]:
     """The content of every host, by host; any lengths."""
     if jax.process_count() == 1:

@@ -2,7 +2,8 @@
 
 Library code raises `UserError` with a message that names the file or the key, says what
 is wrong with it and what to do. Scripts turn it into that one line on standard error
-and exit code 2, with no traceback; every other exception is a defect and keeps its own.
+and its exit code, with no traceback; every other exception is a defect and keeps its
+own.
 """
 
 import contextlib
@@ -13,6 +14,17 @@ from collections.abc import Iterable, Iterator
 
 class UserError(Exception):
     """A mistake in what the user gave; the message is one complete line."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(UserError):
+    """Nobody's mistake: a machine or the network; the same command may do tomorrow.
+
+    Its exit code is EX_TEMPFAIL of sysexits.h, which tells a scheduler to try again.
+    """
+
+    exit_code = 75
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
@@ -26,7 +38,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the process with one line: code 2 for a `UserError`, 130 for Ctrl-C.
+    """Ends the process with one line: a `UserError`'s code, or 130 for Ctrl-C.
 
     Scripts that can go on where they were stopped catch the signal before, with
     `dsr_jax.training.interruption`.
@@ -35,7 +47,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted: the same command starts again", file=sys.stderr)
         sys.exit(130)

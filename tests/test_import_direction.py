@@ -16,6 +16,7 @@ MODELS = {"data", "regressor"}
 ALLOWED = {name: set(BASE) for name in BASE}
 ALLOWED |= {name: BASE for name in DOMAIN}
 ALLOWED |= {name: BASE | DOMAIN for name in MODELS}
+ALLOWED["hosts"] = BASE
 ALLOWED["parsing"] = BASE | DOMAIN | {"data"}
 ALLOWED["losses"] = BASE | DOMAIN | MODELS
 ALLOWED["pipeline"] = ALLOWED["losses"] | {"losses"}
@@ -23,7 +24,7 @@ TOP = ALLOWED["pipeline"] | {"pipeline"}
 ALLOWED["export"] = TOP
 ALLOWED["evaluation"] = TOP
 ALLOWED["visualization"] = TOP
-ALLOWED["training"] = TOP | {"evaluation", "visualization"}
+ALLOWED["training"] = TOP | {"evaluation", "hosts", "visualization"}
 ALLOWED["fitting"] = ALLOWED["training"] | {"training"}
 
 

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dsr_jax.between_hosts import is_first_host
 from dsr_jax.body import BodyModel, load_body
 from dsr_jax.data.scans import find_scans
 from dsr_jax.data.synthetic import whole_people
 from dsr_jax.errors import UserError, one_line_errors
+from dsr_jax.hosts import is_first_host
 from dsr_jax.semantics import (
     TAXONOMIES,
     mirror_vertices,

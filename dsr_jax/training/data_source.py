@@ -13,7 +13,6 @@ from jax.sharding import Mesh, PartitionSpec
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Array, Key
-from dsr_jax.between_hosts import is_first_host
 from dsr_jax.body import BodyModel
 from dsr_jax.data import (
     AugmentationSettings,
@@ -43,6 +42,7 @@ from dsr_jax.training.settings import SYNTHETIC, RunSettings
 _CHUNK = 32
 
 Generate = Callable[[Key[Array, "*D"], BodyModel], Batch]
+GenerateNumbered = Callable[[Key[Array, ""], int, BodyModel], Batch]
 
 
 class PeopleDataset:
@@ -113,7 +113,7 @@ def make_people(
     body = local_copy(body, mesh)
     generate = _chunk_generator(settings, mesh)
     chunks: list[Batch] = []
-    with progress_bar(count, f"{split} people", "person", shown=is_first_host()) as bar:
+    with progress_bar(count, f"{split} people", "person") as bar:
         for start in range(0, last + 1, mesh.size):
             check()
             # Devices that are left over repeat the last chunk.
@@ -149,18 +149,29 @@ def _chunk_generator(settings: SyntheticSettings, mesh: Mesh) -> Generate:
 
 
 @functools.cache
-def people_generator(settings: SyntheticSettings, count: int, mesh: Mesh) -> Generate:
-    """Compiles `(key, body) → count people`, every device making its own share."""
+def people_generator(
+    settings: SyntheticSettings, count: int, mesh: Mesh
+) -> GenerateNumbered:
+    """Compiles `(key, number of the first, body) → count people`.
 
-    def share(key: Key[Array, ""], body: BodyModel) -> Batch:
-        key = jax.random.fold_in(key, jax.lax.axis_index(BATCH_AXIS))
-        return synthetic_people(key, count // mesh.size, body, settings)
+    Every device makes its own share of them.
+
+    Args:
+      settings: how the people look.
+      count: how many; a multiple of the devices.
+      mesh: the devices.
+    """
+
+    def share(key: Key[Array, ""], first: Array, body: BodyModel) -> Batch:
+        own = count // mesh.size
+        first += own * jax.lax.axis_index(BATCH_AXIS)
+        return synthetic_people(key, own, body, settings, first=first)
 
     return jax.jit(
         jax.shard_map(
             share,
             mesh=mesh,
-            in_specs=(PartitionSpec(), PartitionSpec()),
+            in_specs=PartitionSpec(),
             out_specs=PartitionSpec(BATCH_AXIS),
             check_vma=False,
         )
@@ -288,7 +299,7 @@ def _fresh_people(
 ) -> Generator[Batch, None, None]:
     generate = people_generator(settings.synthetic, settings.training.batch_size, mesh)
     for step in itertools.count(start_step):
-        yield generate(split_key(settings.training.seed, "train", step), body)
+        yield generate(split_key(settings.training.seed, "train", step), 0, body)
 
 
 def _on_devices(stream: TrainingBatches, mesh: Mesh) -> Generator[Batch, None, None]:

@@ -10,6 +10,7 @@ from tensorboardX import SummaryWriter
 
 from dsr_jax.arrays import UInt8
 from dsr_jax.files import write_bytes
+from dsr_jax.hosts import is_first_host
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -29,10 +30,14 @@ class MetricWriter:
     """Appends one record a call to metrics.jsonl and to the TensorBoard events.
 
     A run that continues at step k first drops every record beyond k: those steps are
-    computed again, and would otherwise appear twice.
+    computed again, and would otherwise appear twice. Of the processes of a job, the
+    first one writes.
     """
 
     def __init__(self, workdir: Path, first_step: int):
+        self._writes = is_first_host()
+        if not self._writes:
+            return
         self._path = workdir / METRICS_FILE
         if self._path.exists():
             kept = [r for r in read_metrics(self._path) if r["step"] <= first_step]
@@ -43,6 +48,8 @@ class MetricWriter:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Records `values` (name to number) at `step`."""
+        if not self._writes:
+            return
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
@@ -50,9 +57,11 @@ class MetricWriter:
 
     def picture(self, step: int, name: str, image: UInt8[np.ndarray, "H W 3"]) -> None:
         """Shows a picture in TensorBoard."""
-        self._events.add_image(name, image, step, dataformats="HWC")
+        if self._writes:
+            self._events.add_image(name, image, step, dataformats="HWC")
 
     def close(self) -> None:
         """Flushes and closes both files."""
-        self._file.close()
-        self._events.close()
+        if self._writes:
+            self._file.close()
+            self._events.close()

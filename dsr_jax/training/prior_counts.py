@@ -24,7 +24,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from dsr_jax.arrays import Array, Float, Key
-from dsr_jax.between_hosts import gather_bytes, is_first_host, sum_over_hosts
+from dsr_jax.between_hosts import gather_bytes, sum_over_hosts
 from dsr_jax.body import BodyModel
 from dsr_jax.data.scans import ScanCount, count_files, count_scans
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_views
@@ -92,9 +92,7 @@ def synthetic_votes(
     mesh = at_most(local_mesh() if mesh is None else mesh, most)
     model = local_copy(model, mesh)
     total = np.zeros((len(model.template), NUM_LABELS))
-    with progress_bar(
-        people, f"prior of {model.name}", "person", shown=is_first_host()
-    ) as bar:
+    with progress_bar(people, f"prior of {model.name}", "person") as bar:
         for first in range(0, most, mesh.size):
             with failing_together():
                 places = np.arange(first, min(first + mesh.size, len(own)))
@@ -172,9 +170,7 @@ def scan_votes(
         kept = tuple(ScanCount(file, folders, model, taxonomy) for file in files)
     done = _all_done(kept, output)
     left = [folder for folder in folders if folder.name not in done]
-    with progress_bar(
-        len(folders), "counting", "scan", len(done), shown=is_first_host()
-    ) as bar:
+    with progress_bar(len(folders), "counting", "scan", len(done)) as bar:
         own = count_scans(left[host::hosts], model, threads, taxonomy)
         with contextlib.closing(own), _saved(kept[0]):
             for _ in range(-(-len(left) // (hosts * _SCANS_A_ROUND))):

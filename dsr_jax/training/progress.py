@@ -4,13 +4,16 @@ import sys
 
 from tqdm import tqdm
 
+from dsr_jax.hosts import is_first_host
+
 _SECONDS_BETWEEN_LINES = 10
 
 
-def progress_bar(
-    total: int, what: str, unit: str, initial: int = 0, shown: bool = True
-) -> tqdm:
-    """A bar on standard error with counts, speed and the time that is left."""
+def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
+    """A bar on standard error with counts, speed and the time that is left.
+
+    Of the processes of a job, the first one shows it.
+    """
     interactive = sys.stderr.isatty()
     return tqdm(
         total=total,
@@ -20,5 +23,5 @@ def progress_bar(
         mininterval=0.2 if interactive else _SECONDS_BETWEEN_LINES,
         maxinterval=10 if interactive else 10 * _SECONDS_BETWEEN_LINES,
         dynamic_ncols=interactive,
-        disable=not shown,
+        disable=not is_first_host(),
     )

@@ -7,7 +7,10 @@ checkpoints/     the latest state and the best one
 pictures/        panels: image, labels, rendered semantics, overlay, side view
 """
 
+import contextlib
 import json
+import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ from ml_collections import ConfigDict
 from dsr_jax.data import check_same_data
 from dsr_jax.errors import UserError
 from dsr_jax.files import write_bytes
+
+# How late a file may appear on the other machines.
+_SHARED_SECONDS = 30.0
 
 CONFIG_FILE = "config.json"
 DATA_FILE = "data.json"
@@ -58,13 +64,39 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
             f"--workdir {workdir}: cannot be made ({error.strerror}); give a folder "
             "you can write to"
         ) from error
-    text = json.dumps(config.to_dict(), indent=2) + "\n"
+    text = _config_text(config)
     file = folder / CONFIG_FILE
     # Without a checkpoint there is nothing to continue: the config may be corrected.
     if file.exists() and any((folder / CHECKPOINTS).iterdir()):
         _check_same_run(file, dict(_flatten(json.loads(text))))
     write_bytes(file, text.encode())
     return folder
+
+
+def check_shared(folder: Path, config: ConfigDict) -> None:
+    """Refuses a folder that this machine does not share with the first process.
+
+    Args:
+      folder: of the run, which the first process has opened.
+      config: of the run.
+
+    Raises:
+      UserError: its config.json is not here, or is another.
+    """
+    text = _config_text(config)
+    # Network file systems show a new file late.
+    deadline = time.monotonic() + _SHARED_SECONDS
+    while True:
+        with contextlib.suppress(OSError):
+            if (folder / CONFIG_FILE).read_text() == text:
+                return
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{folder / CONFIG_FILE}, which the first process wrote, is missing or "
+                f"differs on {socket.gethostname()}: give a --workdir on a file "
+                "system that all machines share, and the same config to all processes"
+            )
+        time.sleep(0.1)
 
 
 def keep_same_data(folder: Path, datasets: Sequence[Mapping[str, Any]]) -> None:
@@ -140,6 +172,10 @@ def differing_keys(
         for key in sorted(first.keys() | second.keys())
         if first.get(key) != second.get(key)
     ]
+
+
+def _config_text(config: ConfigDict) -> str:
+    return json.dumps(config.to_dict(), indent=2) + "\n"
 
 
 def _check_same_run(file: Path, now: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from dsr_jax.training import data_source
 from dsr_jax.training.data_source import (
     PeopleDataset,
     example_order,
+    make_people,
     open_datasets,
     training_stream,
     trouble_counts,
@@ -30,9 +31,10 @@ SIZE = 16
 BODY = load_body("free-lite")
 
 
-def fake_people(key, count, body, settings):
-    """People whose first betas say which key made them."""
-    numbers = jax.random.normal(key, (count, 10))
+def fake_people(key, count, body, settings, backgrounds=None, first=0):
+    """People whose betas say which key and number made them."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(count))
+    numbers = jax.vmap(lambda k: jax.random.normal(k, (10,)))(keys)
     side = settings.image_size
     return Batch(
         image=jnp.zeros((count, side, side, 3), jnp.uint8),
@@ -93,6 +95,25 @@ def test_every_device_makes_its_own_people(cheap_people):
     batch = next(training_stream(settings, BODY, device_mesh(), 0))
     assert len(batch.betas.sharding.device_set) == 4
     assert len(np.unique(np.asarray(batch.betas)[:, 0])) == 8
+
+
+def test_people_are_the_same_on_any_devices(cheap_people):
+    one, four = (device_mesh(jax.devices()[:count]) for count in (1, 4))
+    settings = settings_with(**{"data.pool": 0})
+    batches = [
+        take(training_stream(settings, BODY, mesh, 3), 2)
+        for mesh in (one, device_mesh(jax.devices()[:2]), four)
+    ]
+    for others in batches[1:]:
+        # Compiled for another number a device, sums may be rounded otherwise.
+        for first, second in zip(batches[0], others, strict=True):
+            np.testing.assert_allclose(first.betas, second.betas, rtol=1e-6)
+    few, many = (
+        make_people(BODY, settings.synthetic, 0, "test", 150, mesh).betas
+        for mesh in (one, four)
+    )
+    np.testing.assert_array_equal(few, many)
+    assert len(np.unique(few[:, 0])) == len(few) == 150
 
 
 def test_a_pool_is_used_up_before_it_starts_again(cheap_people):

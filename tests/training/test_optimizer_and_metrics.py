@@ -10,6 +10,7 @@ import pytest
 
 from dsr_jax.errors import UserError
 from dsr_jax.settings import settings_from_config
+from dsr_jax.training import metrics
 from dsr_jax.training.metrics import MetricWriter, read_metrics
 from dsr_jax.training.optimizer import (
     OptimizerSettings,
@@ -121,3 +122,12 @@ def test_metrics_are_plain_json_lines(tmp_path):
     writer.close()
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"step": 1, "a": 0.5}]
+
+
+def test_another_process_than_the_first_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(metrics, "is_first_host", lambda: False)
+    writer = MetricWriter(tmp_path, first_step=0)
+    writer.write(1, {"a": 0.5})
+    writer.picture(1, "panel", np.zeros((8, 8, 3), np.uint8))
+    writer.close()
+    assert not list(tmp_path.iterdir())

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.arrays import Array, Float, Key, UInt8
-from dsr_jax.data.synthetic.sampling import Draws
+from dsr_jax.data.synthetic.sampling import Draws, numbered_keys
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 
 # Of a line of motion; between them lies less than a pixel and a half at 224 px.
@@ -45,7 +45,10 @@ def damages(settings: SyntheticSettings) -> bool:
 
 
 def damage(
-    key: Key[Array, ""], images: UInt8[Array, "B H W 3"], settings: SyntheticSettings
+    key: Key[Array, ""],
+    images: UInt8[Array, "B H W 3"],
+    settings: SyntheticSettings,
+    first: int | Array = 0,
 ) -> UInt8[Array, "B H W 3"]:
     """Blurs some images by motion, coarsens some, and compresses some, in this order.
 
@@ -53,8 +56,9 @@ def damage(
       key: the same key damages alike.
       images: RGB.
       settings: how often and how much; what never happens is left out of the program.
+      first: number of the first image, which decides its damage.
     """
-    keys = jax.random.split(key, len(images))
+    keys = numbered_keys(key, first, len(images))
     return jax.vmap(lambda k, one: _damage(Draws(k, 8), one, settings))(keys, images)
 
 

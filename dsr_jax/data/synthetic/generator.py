@@ -21,6 +21,7 @@ from dsr_jax.data.synthetic.drawing import draw
 from dsr_jax.data.synthetic.occluders import covered
 from dsr_jax.data.synthetic.parser_noise import ParserNoise, corrupt_labels
 from dsr_jax.data.synthetic.people import Dressed, Person, dress, sample_person
+from dsr_jax.data.synthetic.sampling import numbered_keys
 from dsr_jax.data.synthetic.settings import SyntheticSettings
 from dsr_jax.data.synthetic.skeleton import product
 from dsr_jax.data.synthetic.surface import Surface, survey
@@ -57,6 +58,7 @@ def synthetic_people(
     model: BodyModel,
     settings: SyntheticSettings,
     backgrounds: Backgrounds | None = None,
+    first: int | Array = 0,
 ) -> Batch:
     """Makes `count` people, each seen once.
 
@@ -66,6 +68,8 @@ def synthetic_people(
       model: who they are; it needs the joint sets `joints49` and `gt24`.
       settings: how they look.
       backgrounds: images to cut backgrounds from, RGB; procedural ones without.
+      first: number of the first one. Who has a number depends on nothing but the key,
+        so that devices may share people out between them as they like.
 
     Returns:
       A batch whose body parameters, camera, joints and labels are exact, the labels as
@@ -73,7 +77,7 @@ def synthetic_people(
       the crop or behind an object or another person, 1 elsewhere, even if the person's
       own body hides it.
     """
-    batch, _ = _views(key, count, 1, model, settings, backgrounds)
+    batch, _ = _views(key, count, 1, model, settings, backgrounds, first)
     return batch
 
 
@@ -102,36 +106,41 @@ def _views(
     model: BodyModel,
     settings: SyntheticSettings,
     backgrounds: Backgrounds | None,
+    first: int | Array = 0,
 ) -> tuple[Batch, Float[Array, "N V 3"]]:
     """Describes all people and views, then draws them, a chunk at a time."""
     surface = survey(model)
     rest_joints = geometry_einsum("jv,vc->jc", model.joint_regressor, model.template)
     people_key, views_key = jax.random.split(key)
     people = jax.vmap(sample_person, in_axes=(0, None, None))(
-        jax.random.split(people_key, count), rest_joints, settings
+        numbered_keys(people_key, first, count), rest_joints, settings
     )
     people = jax.tree.map(lambda leaf: jnp.repeat(leaf, views, axis=0), people)
     seen = jax.vmap(sample_view, in_axes=(0, None))(
-        jax.random.split(views_key, count * views), settings
+        numbered_keys(views_key, first * views, count * views), settings
     )
 
     def photograph(chunk: tuple[Person, View]) -> tuple[Batch, Array]:
         return _photograph(*chunk, model, surface, settings, backgrounds)
 
     batch, vertices = _in_chunks(photograph, (people, seen), settings.people_at_once)
-    return _spoil(key, batch, settings), vertices
+    return _spoil(key, batch, settings, first * views), vertices
 
 
-def _spoil(key: Key[Array, ""], batch: Batch, settings: SyntheticSettings) -> Batch:
+def _spoil(
+    key: Key[Array, ""], batch: Batch, settings: SyntheticSettings, first: int | Array
+) -> Batch:
     """Damages the photographs and errs in the labels, as far as is asked for."""
     if damages(settings):
         image = jnp.asarray(batch.image)
-        spoilt = damage(jax.random.fold_in(key, _DAMAGE_KEY), image, settings)
+        damage_key = jax.random.fold_in(key, _DAMAGE_KEY)
+        spoilt = damage(damage_key, image, settings, first)
         batch = dataclasses.replace(batch, image=spoilt)
     if settings.parser_noise > 0:
         noise = ParserNoise.scaled(settings.parser_noise)
         labels = jnp.asarray(batch.labels)
-        noisy = corrupt_labels(jax.random.fold_in(key, _NOISE_KEY), labels, noise)
+        noise_key = jax.random.fold_in(key, _NOISE_KEY)
+        noisy = corrupt_labels(noise_key, labels, noise, first)
         batch = dataclasses.replace(batch, labels=noisy)
     return batch
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.arrays import Array, Bool, Float, Int, Key, UInt8
-from dsr_jax.data.synthetic.sampling import Draws, smooth_field
+from dsr_jax.data.synthetic.sampling import Draws, numbered_keys, smooth_field
 from dsr_jax.semantics import CIHP
 
 # The crop that sizes in pixels refer to; they scale with the image.
@@ -101,7 +101,10 @@ class ParserNoise:
 
 
 def corrupt_labels(
-    key: Key[Array, ""], labels: UInt8[Array, "B H W"], noise: ParserNoise
+    key: Key[Array, ""],
+    labels: UInt8[Array, "B H W"],
+    noise: ParserNoise,
+    first: int | Array = 0,
 ) -> UInt8[Array, "B H W"]:
     """Label maps as a parser would give them; pure, `noise` is static under `jit`.
 
@@ -109,8 +112,9 @@ def corrupt_labels(
       key: the same key errs alike.
       labels: CIHP labels.
       noise: how often and how far; what is 0 leaves the labels exactly as they are.
+      first: number of the first map, which decides its errors.
     """
-    keys = jax.random.split(key, len(labels))
+    keys = numbered_keys(key, first, len(labels))
     return jax.vmap(lambda k, one: _corrupt(k, one, noise))(keys, labels)
 
 

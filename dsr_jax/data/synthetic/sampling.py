@@ -80,3 +80,11 @@ def _interpolation(size: int, cells: int) -> Float[np.ndarray, "S C"]:
     position = np.linspace(0, cells - 1, size)
     distance = np.abs(position[:, None] - np.arange(cells)[None, :])
     return np.maximum(1 - distance, 0).astype(np.float32)
+
+
+def numbered_keys(
+    key: Key[Array, ""], first: int | Array, count: int
+) -> Key[Array, " N"]:
+    """Keys of the numbers from `first` on, each the same whatever `count` is."""
+    numbers = first + jnp.arange(count)
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers)
