@@ -22,6 +22,7 @@ from dsr_jax.evaluation import format_evaluation, write_evaluation
 from dsr_jax.hosts import WAIT_SECONDS, Hosts, is_first_host, joined_hosts
 from dsr_jax.training.checkpoint import Checkpoints, Retention
 from dsr_jax.training.command_line import require, run_script
+from dsr_jax.training.compilation import Compilations
 from dsr_jax.training.data_source import (
     example_order,
     open_datasets,
@@ -29,7 +30,9 @@ from dsr_jax.training.data_source import (
     trouble_counts,
     trouble_report,
 )
-from dsr_jax.training.devices import check_divisible, device_mesh, replicated
+from dsr_jax.training.devices import check_batch, device_mesh, replicated
+from dsr_jax.training.example_book import ExampleBook
+from dsr_jax.training.fault import build_examination, fault_reporter
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.loading import (
     check_start_from,
@@ -39,10 +42,11 @@ from dsr_jax.training.loading import (
     regressor_builder,
     start_from,
 )
-from dsr_jax.training.loop import Hooks, train
+from dsr_jax.training.loop import Hooks, Loop
 from dsr_jax.training.metrics import METRICS_FILE, MetricWriter, read_metrics
-from dsr_jax.training.optimizer import build_optimizer
+from dsr_jax.training.optimizer import build_optimizer, learning_rate_schedule
 from dsr_jax.training.pictures import build_panel, first_people
+from dsr_jax.training.profiling import Profiler
 from dsr_jax.training.run_folder import (
     PICTURES,
     check_shared,
@@ -51,7 +55,7 @@ from dsr_jax.training.run_folder import (
 )
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
-from dsr_jax.training.step import build_train_step
+from dsr_jax.training.step import StepSettings, build_train_step
 from dsr_jax.training.summary import loss_table
 from dsr_jax.training.validation import (
     check_evaluation_name,
@@ -63,6 +67,9 @@ from dsr_jax.training.validation import (
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, in Python.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.")
+PROFILE = flags.DEFINE_integer(
+    "profile", 0, "Steps to trace into WORKDIR/profile.", lower_bound=0
+)
 HOST_WAIT = flags.DEFINE_float(
     "host_wait", WAIT_SECONDS, "Seconds to wait for a job's other processes.", 1.0
 )
@@ -71,10 +78,10 @@ HOST_WAIT = flags.DEFINE_float(
 def main(_: list[str]) -> int:
     """Runs the training; a signal ends it with the signal's exit code."""
     require(config=CONFIG.value, workdir=WORKDIR.value)
-    with StopRequest() as stop:
+    with StopRequest() as stop, Compilations() as compilations:
         try:
             with joined_hosts(HOST_WAIT.value, check=stop.check) as hosts:
-                run(stop, hosts)
+                run(stop, hosts, compilations)
         except Interrupted as interruption:
             if is_first_host():
                 print(
@@ -86,7 +93,7 @@ def main(_: list[str]) -> int:
     return 0
 
 
-def run(stop: StopRequest, hosts: Hosts) -> None:
+def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
     """The training from top to bottom."""
     ####################################################################################
     #                                    Settings                                      #
@@ -96,7 +103,7 @@ def run(stop: StopRequest, hosts: Hosts) -> None:
     settings = RunSettings.from_config(CONFIG.value)
     training = settings.training
     mesh = device_mesh()
-    check_divisible(training.batch_size, mesh, "training.batch_size")
+    check_batch(training.batch_size, mesh, training.accumulate)
     scene = load_scene(settings)
     build_regressor = regressor_builder(settings)
     datasets = open_datasets(settings)
@@ -119,12 +126,17 @@ def run(stop: StopRequest, hosts: Hosts) -> None:
 
     optimizer = build_optimizer(settings.optimizer, training.steps)
     network, state = create_state(
-        build_regressor, optimizer, jax.random.key(training.seed), mesh
+        *(build_regressor, optimizer, jax.random.key(training.seed), mesh),
+        training.parameters,
+        ema=settings.optimizer.ema_decay > 0,
     )
     retention = Retention(training.keep_latest, training.keep_best, training.keep_every)
     checkpoints = Checkpoints(workdir, retention)
+    book = ExampleBook(settings, datasets)
     if checkpoints.latest_step is not None:
-        state = checkpoints.restore_latest(state).state
+        restored = checkpoints.restore_latest(state)
+        book.check(restored.data, restored.step)
+        state = restored.state
     elif training.start_from:
         state = start_from(state, training.start_from, network, settings.regressor)
     first = int(state.step)
@@ -149,29 +161,28 @@ def run(stop: StopRequest, hosts: Hosts) -> None:
     #                                Step, then the loop                               #
     ####################################################################################
 
-    train_step = build_train_step(network, optimizer, settings.pipeline, mesh)
+    how = StepSettings(
+        training.accumulate, training.parameters, settings.optimizer.ema_decay
+    )
+    train_step = build_train_step(network, optimizer, settings.pipeline, mesh, how)
     bodies = state_predictor(network)
     people = first_people(validation.dataset, training.pictures)
+    examine = build_examination(network, settings.pipeline, mesh)
     hooks = Hooks(
         evaluate=lambda state: validation.measure(bodies(state)).summary(),
         draw=build_panel(network, scene, people, settings.pipeline),
         save_picture=lambda step, picture: hosts.first_does(
             write_image, workdir / PICTURES / f"step_{step:07d}.png", picture
         ),
+        stream_state=book.state,
+        report_fault=fault_reporter(workdir, examine, scene, book.names),
         count=lambda: trouble_counts(datasets),
+        learning_rate=learning_rate_schedule(settings.optimizer, training.steps),
     )
     writer = MetricWriter(workdir, first)
-    train(
-        state,
-        train_step,
-        scene,
-        batches,
-        training,
-        hooks,
-        writer,
-        checkpoints,
-        stop,
-    )
+    profiler = Profiler(workdir, PROFILE.value)
+    loop = Loop(training, hooks, writer, checkpoints, stop, compilations, profiler)
+    loop.train(state, train_step, scene, batches)
     batches.close()
     writer.close()
     checkpoints.close()

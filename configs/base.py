@@ -21,6 +21,8 @@ def base_config() -> ConfigDict:
         "seed": 0,
         "steps": 100_000,  # [P]
         "batch_size": 128,  # [R]
+        "accumulate": 1,
+        "parameters": "replicated",
         "start_from": "",
         "log_every": 50,
         "checkpoint_every": 1000,
@@ -139,7 +141,10 @@ def base_config() -> ConfigDict:
         "schedule": "constant",  # [R]
         "warmup_steps": 0,
         "final_fraction": 0.0,
+        "step_boundaries": (),
+        "step_factor": 0.1,
         "clip_norm": 0.0,
+        "ema_decay": 0.0,
     }
     config.evaluation = {
         "dataset": "synthetic",

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence, Sized
 
 import jax
 import jax.numpy as jnp
@@ -220,28 +220,38 @@ def training_stream(
     return _on_devices(stream, mesh)
 
 
-def example_order(settings: RunSettings, datasets: Sequence[Dataset]) -> ExampleOrder:
+def example_order(settings: RunSettings, datasets: Sequence[Sized]) -> ExampleOrder:
     """What the training stream shows at each position.
 
     Args:
       settings: of the run.
-      datasets: what `open_datasets` returns, or the pool of synthetic people alone.
+      datasets: what `open_datasets` returns, or the pool of synthetic people alone;
+        their lengths are enough.
 
     Raises:
       UserError: a share that is too small beside the others.
     """
     data = settings.data
-    named = [(SYNTHETIC, 1.0)]
+    parts = [1.0]
     if data.source != SYNTHETIC:
-        named = [(str(entry[0]), float(entry[-1])) for entry in data.datasets]
+        parts = [float(entry[-1]) for entry in data.datasets]
     shares = [
         DataSetShare(name, len(dataset), share)
-        for (name, share), dataset in zip(named, datasets, strict=True)
+        for name, share, dataset in zip(
+            dataset_names(settings), parts, datasets, strict=True
+        )
     ]
     try:
         return ExampleOrder(shares, settings.training.seed)
     except ValueError as error:
         raise UserError(f"config key 'data.datasets': {error}") from error
+
+
+def dataset_names(settings: RunSettings) -> list[str]:
+    """Of the data sets of `data.datasets`, or of the synthetic people."""
+    if settings.data.source == SYNTHETIC:
+        return [SYNTHETIC]
+    return [str(entry[0]) for entry in settings.data.datasets]
 
 
 def open_datasets(settings: RunSettings) -> list[Dataset]:

@@ -42,16 +42,23 @@ def batch_sharded(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(BATCH_AXIS))
 
 
-def check_divisible(count: int, mesh: Mesh, key: str) -> None:
-    """Refuses a number of examples that does not split evenly over the mesh.
+def check_batch(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
+    """Refuses a batch that does not split evenly over the mesh, and into parts there.
 
     Raises:
-      UserError: `count`, which the config calls `key`, is no multiple of the devices.
+      UserError: names the config key, and what it has to be a multiple of.
     """
-    if count % mesh.size:
+    if batch_size % mesh.size:
         raise UserError(
-            f"config key '{key}' is {count}, which does not split over {mesh.size} "
-            f"devices: give a multiple of {mesh.size}"
+            f"config key 'training.batch_size' is {batch_size}, which does not split "
+            f"over {mesh.size} devices: give a multiple of {mesh.size}"
+        )
+    own = batch_size // mesh.size
+    if own % parts:
+        raise UserError(
+            f"config key 'training.accumulate' is {parts}, which does not divide the "
+            f"{own} examples of a device ('training.batch_size' {batch_size} over "
+            f"{mesh.size} devices): give a divisor of {own}"
         )
 
 

@@ -47,6 +47,14 @@ class StopRequest:
         if self._received is not None:
             raise Interrupted(self._received)
 
+    def follow(self) -> None:
+        """Raises `Interrupted` because a process of the job was asked to stop.
+
+        In the others no signal has arrived: they end as if by SIGTERM.
+        """
+        self.check()
+        raise Interrupted(signal.SIGTERM)
+
     def _remember(self, number: int, frame: types.FrameType | None) -> None:
         if self._received is not None:
             raise Interrupted(number)

@@ -1,25 +1,34 @@
 """The training loop: steps, a progress bar, records, evaluations, pictures, saving."""
 
+import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
 from dsr_jax.arrays import UInt8
 from dsr_jax.data import Batch
+from dsr_jax.errors import UserError
 from dsr_jax.pipeline import Scene
+from dsr_jax.training import clock as parts
 from dsr_jax.training.checkpoint import SCORE, Checkpoints
+from dsr_jax.training.clock import Clock
+from dsr_jax.training.compilation import Compilations
+from dsr_jax.training.fault import BadStep
+from dsr_jax.training.in_flight import InFlight
 from dsr_jax.training.interruption import StopRequest
+from dsr_jax.training.memory import memory_use
 from dsr_jax.training.metrics import MetricWriter
+from dsr_jax.training.profiling import Profiler
 from dsr_jax.training.progress import progress_bar
 from dsr_jax.training.settings import TrainingSettings
 from dsr_jax.training.state import TrainState
-from dsr_jax.training.step import Metrics, TrainStep, check_finite
+from dsr_jax.training.step import Metrics
 
-# Steps that may run ahead of the progress bar: enough to keep an accelerator busy.
-_IN_FLIGHT = 2
+# (state, scene, batch, whether this host was asked to stop) → (state, metrics)
+Step = Callable[[TrainState, Scene, Batch, bool], tuple[TrainState, Metrics]]
 
 # What the progress bar shows, and as what: a line has little room.
 _SHORT_NAMES = {
@@ -33,7 +42,7 @@ _SHORT_NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Hooks:
-    """What the loop calls between steps."""
+    """What the loop calls between steps; with many hosts, on all of them."""
 
     evaluate: Callable[[TrainState], Mapping[str, float]]
     """Errors on the validation split by name, `score` among them."""
@@ -41,66 +50,138 @@ class Hooks:
     """A panel of pictures."""
     save_picture: Callable[[int, UInt8[np.ndarray, "H W 3"]], None]
     """Keeps the panel of a step."""
+    stream_state: Callable[[int], Mapping[str, Any]]
+    """Finished steps → what a checkpoint notes of the stream of examples."""
+    report_fault: Callable[[TrainState, BadStep], str]
+    """Dumps a step that was not finite; the line for the user."""
     count: Callable[[], Mapping[str, float]] = dict
     """What the data loader counted so far, by name, for the record."""
+    learning_rate: Callable[[int], Any] | None = None
+    """Finished steps → learning rate of the next, for the record."""
 
 
-def train(
-    state: TrainState,
-    train_step: TrainStep,
-    scene: Scene,
-    batches: Iterator[Batch],
-    settings: TrainingSettings,
-    hooks: Hooks,
-    writer: MetricWriter,
-    checkpoints: Checkpoints,
-    stop: StopRequest,
-) -> TrainState:
-    """Trains from `state.step` to exactly `settings.steps`.
+class Loop:
+    """Steps of one run and what lies between them; see `train`."""
 
-    Every record, evaluation and picture is of a state whose losses were finite; a state
-    is never saved unchecked.
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        hooks: Hooks,
+        writer: MetricWriter,
+        checkpoints: Checkpoints,
+        stop: StopRequest,
+        compilations: Compilations,
+        profiler: Profiler | None = None,
+    ):
+        self._settings, self._hooks = settings, hooks
+        self._writer, self._checkpoints, self._stop = writer, checkpoints, stop
+        self._compilations, self._profiler = compilations, profiler
+        self._clock, self._flight = Clock(), InFlight()
 
-    Raises:
-      Interrupted: after a signal, when the step is finished and its state is saved.
-      UserError: the loss is not finite, or the run's folder cannot be written.
-    """
-    first = int(state.step)
-    pending: list[Metrics] = []
-    clock = time.perf_counter()
-    with progress_bar(settings.steps, "compiling", "step", first) as bar:
-        for step in range(first + 1, settings.steps + 1):
-            state, metrics = train_step(state, scene, next(batches))
-            pending.append(metrics)
-            if len(pending) > _IN_FLIGHT:
-                jax.block_until_ready(pending[-1 - _IN_FLIGHT])
-            bar.set_description("training", refresh=False)
-            bar.update()
-            due = _due(step, settings)
-            if any(due.values()) or stop.requested:
-                record = _mean_of(pending, step)
-                seconds = time.perf_counter() - clock
-                record["images_per_second"] = (
-                    settings.batch_size * len(pending) / seconds
-                )
-                record |= hooks.count()
-                pending = []
-                bar.set_postfix_str(_summary(record), refresh=False)
-                if due["evaluate"] and not stop.requested:
-                    errors = hooks.evaluate(state)
-                    record |= {f"validation/{k}": v for k, v in errors.items()}
-                    checkpoints.save(state, {}, errors[SCORE])
-                elif due["checkpoint"] or stop.requested:
-                    checkpoints.save(state, {})
-                writer.write(step, record)
-                if due["pictures"] and not stop.requested:
-                    picture = hooks.draw(state)
-                    hooks.save_picture(step, picture)
-                    writer.picture(step, "people", picture)
-                stop.check()
-            if not pending:
-                clock = time.perf_counter()
-    return state
+    def train(
+        self,
+        state: TrainState,
+        train_step: Step,
+        scene: Scene,
+        batches: Iterator[Batch],
+    ) -> TrainState:
+        """Trains from `state.step` to exactly `settings.steps`.
+
+        Every record, evaluation and picture is of a state whose losses were finite; a
+        state is never saved unchecked. What was saved is on the disk when this ends,
+        however it ends.
+
+        Raises:
+          Interrupted: after a signal to this process or another one of the job, when
+            the step is finished and its state is saved.
+          UserError: a loss is not finite, or the run's folder cannot be written.
+        """
+        first, last = int(state.step), self._settings.steps
+        with progress_bar(last, "compiling", "step", first) as bar:
+            try:
+                for number in range(first + 1, last + 1):
+                    state = self._step(number, state, train_step, scene, batches)
+                    bar.set_description("training", refresh=False)
+                    bar.update()
+                    due = _due(number, self._settings)
+                    if any(due.values()) or self._stopping:
+                        record = self._between(number, state, due)
+                        bar.set_postfix_str(_summary(record), refresh=False)
+                    if self._stopping:
+                        self._stop.follow()
+            finally:
+                if self._profiler is not None:
+                    self._profiler.close(state)
+                with self._clock.part(parts.CHECKPOINT):
+                    self._checkpoints.wait()
+        return state
+
+    def _step(
+        self,
+        number: int,
+        state: TrainState,
+        train_step: Step,
+        scene: Scene,
+        batches: Iterator[Batch],
+    ) -> TrainState:
+        """Gives one more step to the devices, and reads the signals of an older one."""
+        with self._clock.part(parts.INPUT):
+            batch = next(batches)
+        with self._clock.part(parts.STEP):
+            profiled = contextlib.nullcontext()
+            if self._profiler is not None:
+                profiled = self._profiler.step(number, state)  # type: ignore[assignment]
+            with profiled, self._compilations.step(number):
+                state, metrics = train_step(state, scene, batch, self._stop.requested)
+            self._flight.add(number, batch, metrics)
+            self._flight.settle()
+        self._refuse_fault(state)
+        self._checkpoints.check()
+        return state
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether all hosts end after this step.
+
+        A process that is alone need not wait for its signal to come back in a step.
+        """
+        alone = jax.process_count() == 1
+        return self._flight.stop or (alone and self._stop.requested)
+
+    def _between(
+        self, number: int, state: TrainState, due: Mapping[str, bool]
+    ) -> dict[str, float]:
+        """Checks all steps so far, then records, evaluates, saves and draws."""
+        steps = len(self._flight)
+        with self._clock.part(parts.STEP):
+            self._flight.settle(0)
+        self._refuse_fault(state)
+        record = self._flight.means()
+        if self._hooks.learning_rate is not None:
+            record["learning_rate"] = float(self._hooks.learning_rate(number - 1))
+        score = None
+        if due["evaluate"] and not self._stopping:
+            with self._clock.part(parts.EVALUATION):
+                errors = self._hooks.evaluate(state)
+            record |= {f"validation/{name}": value for name, value in errors.items()}
+            score = errors[SCORE]
+        if score is not None or due["checkpoint"] or self._stopping:
+            with self._clock.part(parts.CHECKPOINT):
+                stream = self._hooks.stream_state(number)
+                self._checkpoints.save(state, stream, score)
+        record |= self._clock.record(self._settings.batch_size * steps)
+        record |= memory_use() | self._compilations.record() | self._hooks.count()
+        self._writer.write(number, record)
+        if due["pictures"] and not self._stopping:
+            with self._clock.part(parts.PICTURES):
+                picture = self._hooks.draw(state)
+                self._hooks.save_picture(number, picture)
+                self._writer.picture(number, "people", picture)
+        return record
+
+    def _refuse_fault(self, state: TrainState) -> None:
+        if self._flight.bad is not None:
+            raise UserError(self._hooks.report_fault(state, self._flight.bad))
 
 
 def _due(step: int, settings: TrainingSettings) -> dict[str, bool]:
@@ -115,31 +196,6 @@ def _due(step: int, settings: TrainingSettings) -> dict[str, bool]:
         name: step == settings.steps or (every > 0 and step % every == 0)
         for name, every in intervals.items()
     }
-
-
-def _mean_of(pending: list[Metrics], step: int) -> dict[str, float]:
-    """Means over the steps since the last record; a term only where it was valid.
-
-    Raises:
-      UserError: the first step whose metrics are not finite.
-    """
-    rows = [
-        {name: float(value) for name, value in row.items()}
-        for row in jax.device_get(pending)
-    ]
-    for number, row in enumerate(rows, start=step - len(rows) + 1):
-        check_finite(number, row)
-    record = {}
-    for name in rows[0]:
-        kept = [row[name] for row in rows if row.get(_validity_of(name), 1) > 0]
-        if kept:
-            record[name] = float(np.mean(kept))
-    return record
-
-
-def _validity_of(name: str) -> str:
-    kind, _, term = name.partition("/")
-    return f"valid/{term}" if kind in ("term", "weighted") else ""
 
 
 def _summary(record: Mapping[str, float]) -> str:

@@ -157,6 +157,11 @@ class TrainingSettings:
     """Steps of the whole run."""
     batch_size: int
     """Examples of a step, on all devices together."""
+    accumulate: int
+    """Parts of every device's examples that a step takes one after the other: the
+    memory of one, the gradient of all."""
+    parameters: str
+    """"replicated": every device holds all weights and moments; "sharded": its part."""
     start_from: str
     """What this run starts from: the folder of an earlier one (its best weights), a
     checkpoint file (docs/checkpoints.md), or "" for random weights."""

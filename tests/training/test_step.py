@@ -11,7 +11,7 @@ from dsr_jax.errors import UserError
 from dsr_jax.losses import ObjectiveSettings
 from dsr_jax.pipeline import PipelineSettings
 from dsr_jax.rasterizer import RasterSettings
-from dsr_jax.training.devices import check_divisible, device_mesh, put_batch, replicated
+from dsr_jax.training.devices import check_batch, device_mesh, put_batch, replicated
 from dsr_jax.training.optimizer import OptimizerSettings, build_optimizer
 from dsr_jax.training.state import create_state
 from dsr_jax.training.step import StepSettings, build_train_step
@@ -134,10 +134,12 @@ def test_devices_do_not_change_the_result():
         assert np.mean(np.abs(np.asarray(a) - np.asarray(b)) > 1e-4) < 0.02
 
 
-def test_a_batch_must_split_over_the_devices():
-    check_divisible(8, device_mesh(), "training.batch_size")
+def test_a_batch_must_split_over_the_devices_and_into_parts():
+    check_batch(8, device_mesh(), 2)
     with pytest.raises(UserError, match=r"'training.batch_size' is 6, .* 4 devices"):
-        check_divisible(6, device_mesh(), "training.batch_size")
+        check_batch(6, device_mesh())
+    with pytest.raises(UserError, match=r"'training.accumulate' is 3, .* divisor of 2"):
+        check_batch(8, device_mesh(), 3)
 
 
 def test_settings_are_static():

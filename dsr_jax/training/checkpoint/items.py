@@ -1,7 +1,7 @@
 """What a checkpoint is made of: two items, each a dictionary from path to array.
 
-`regressor` is what evaluation uses: statistics, and the averaged weights if the state
-has an average, else the weights. `training` is every other field. Nothing is in both.
+`regressor` is what evaluation uses: weights and statistics, or their averages if the
+state has any. `training` is every other field. Nothing is in both.
 """
 
 import dataclasses
@@ -23,22 +23,19 @@ Item = dict[str, Any]
 
 
 def split_state(state: TrainState) -> dict[str, dict[str, Any]]:
-    """The fields of a state by item; an average takes the place of the weights."""
+    """The fields of a state by item; what is averaged is evaluated by its average."""
     training = {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}
-    average = training.pop(_AVERAGE, None)
-    regressor = {"params": average, "statistics": training.pop("statistics")}
-    if average is None:
-        regressor["params"] = training.pop("params")
+    regressor = dict(state.evaluated)
+    if training.pop(_AVERAGE) is None:
+        training = {k: v for k, v in training.items() if k not in regressor}
     return {REGRESSOR: regressor, TRAINING: training}
 
 
 def join_state(parts: Mapping[str, Mapping[str, Any]], like: TrainState) -> TrainState:
     """The inverse of `split_state`, for a state with an average if `like` has one."""
-    fields = {**parts[REGRESSOR], **parts[TRAINING]}
-    if getattr(like, _AVERAGE, None) is not None:
-        fields[_AVERAGE] = parts[REGRESSOR]["params"]
-        fields["params"] = parts[TRAINING]["params"]
-    return dataclasses.replace(like, **fields)
+    if like.ema is not None:
+        return dataclasses.replace(like, **parts[TRAINING], ema=dict(parts[REGRESSOR]))
+    return dataclasses.replace(like, **parts[REGRESSOR], **parts[TRAINING])
 
 
 def to_item(tree: Any) -> Item:
