@@ -92,6 +92,8 @@ def train(
                     checkpoints.save(state, {}, errors[SCORE])
                 elif due["checkpoint"] or stop.requested:
                     checkpoints.save(state, {})
+                if stop.requested:
+                    checkpoints.wait()
                 writer.write(step, record)
                 if due["pictures"] and not stop.requested:
                     picture = hooks.draw(state)
