@@ -165,7 +165,7 @@ class Checkpoints:
         self._background.wait()
 
     def close(self) -> None:
-        """As `wait`."""
+        """As `wait`; a program that ends without it may lose a save under way."""
         self.wait()
 
     def restore_latest(self, like: TrainState) -> Restored:
