@@ -83,6 +83,8 @@ def joined_hosts(
     _hosts = Hosts(job, board, wait_seconds)
     try:
         _start_jax(job, board, wait_seconds, silence_seconds, check)
+        _hosts.meet("the start")
+        _connect_devices()
         yield _hosts
         _hosts.meet(_END, _END_SECONDS)
     except BaseException as error:
@@ -134,6 +136,17 @@ def _start_jax(
         heartbeat_timeout_seconds=max(100, int(4 * silence_seconds)),
         coordinator_bind_address=f"127.0.0.1:{port}",
     )
+
+
+def _connect_devices() -> None:
+    """A first collective operation, while all are at the same place.
+
+    Gloo gives its connections 30 s, which is less than one machine may compile longer
+    than another before the first operation of a program.
+    """
+    from jax.experimental import multihost_utils
+
+    multihost_utils.sync_global_devices("joined_hosts")
 
 
 def _stop_jax() -> None:

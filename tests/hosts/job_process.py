@@ -40,13 +40,16 @@ def work(hosts, what, is_victim, got):
     ones = np.ones(jax.local_device_count(), np.float32)
     numbers = jax.make_array_from_process_local_data(split, ones)
     total = jax.jit(lambda x: x.sum(), out_shardings=copied)
+    if what == "late" and is_victim:
+        # As if it compiled for longer than Gloo waits for a first connection.
+        time.sleep(35)
     if what == "busy":
         hold_the_interpreter(6)
     print(f"sum {float(total(numbers)):g} of {jax.process_count()}", flush=True)
     hosts.meet("the start")
     word = hosts.from_first("a word", lambda: f"said by {hosts.index}")
     print(word, flush=True)
-    if what in ("end", "busy"):
+    if what in ("end", "busy", "late"):
         return
     if is_victim:
         act(what, hosts)

@@ -133,6 +133,13 @@ def test_heartbeats_go_on_while_the_interpreter_is_held(job):
         assert process.returncode == 0, errors
 
 
+def test_others_wait_for_one_that_compiles_longer(job):
+    for process in job.all(2, "late", 1):
+        output, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors
+        assert "sum 2 of 2" in output
+
+
 def until(process, word):
     for line in process.stdout:
         if word in line:
