@@ -27,7 +27,7 @@ class ExampleDropout(nnx.Dropout):
         if self.deterministic or self.rate == 0:
             return x
         rows = jnp.arange(x.shape[0]) if rows is None else rows
-        key = self.rngs()  # type: ignore[misc]
+        key = self.rngs()
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows)
         keep = 1 - self.rate
         kept = jax.vmap(lambda k: jax.random.bernoulli(k, keep, x.shape[1:]))(keys)

@@ -61,12 +61,10 @@ class ExampleBook:
     def names(self, step: int) -> list[str]:
         """The examples of step number `step` (from 1), in the order of the batch."""
         start = (step - 1) * self._batch_size
-        positions = range(start, start + self._batch_size)
         if self._order is None:
-            return [
-                f"synthetic person {row} of step {step}"
-                for row in range(len(positions))
-            ]
+            rows = range(self._batch_size)
+            return [f"synthetic person {row} of step {step}" for row in rows]
+        positions = range(start, start + self._batch_size)
         return [self._name(self._order, position) for position in positions]
 
     def _name(self, order: ExampleOrder, position: int) -> str:

@@ -32,7 +32,7 @@ class BatchGradient(NamedTuple):
     """Of the whole batch, the same on every device."""
 
     gradient: Any
-    """Like the weights; a leaf that is split over the devices holds the device's part."""
+    """Like the weights; of one that is split over the devices, the device's part."""
     means: Means
     """The loss and every term's mean before weighting."""
     counts: Means

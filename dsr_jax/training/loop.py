@@ -170,7 +170,7 @@ class Loop:
                 stream = self._hooks.stream_state(number)
                 self._checkpoints.save(state, stream, score)
         record |= self._clock.record(self._settings.batch_size * steps)
-        record |= memory_use() | self._compilations.record() | self._hooks.count()
+        record |= memory_use() | self._compilations.record() | dict(self._hooks.count())
         self._writer.write(number, record)
         if due["pictures"] and not self._stopping:
             with self._clock.part(parts.PICTURES):

@@ -204,7 +204,7 @@ def state_shardings(state: TrainState, mesh: Mesh, parameters: str) -> TrainStat
 
 
 def split_axis(leaf: Any, parts: int) -> int | None:
-    """The longest axis that `parts` divides; None if none does, or it is not worth it."""
+    """The longest axis that `parts` divides; None if it is not worth it."""
     axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
     if not axes or leaf.size < _SMALLEST_SPLIT:
         return None

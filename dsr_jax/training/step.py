@@ -149,7 +149,7 @@ def _mapped(
         DeviceGradient(network, settings, parts, specs),
         mesh=mesh,
         in_specs=(everywhere, everywhere, everywhere, split, split),
-        out_specs=BatchGradient(specs, *(everywhere,) * 5),
+        out_specs=BatchGradient(specs, *(everywhere,) * 5),  # type: ignore[arg-type]
         # The rasterizer's loops start from constants, which the check refuses.
         check_vma=False,
     )

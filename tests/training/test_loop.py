@@ -15,8 +15,9 @@ from dsr_jax.errors import UserError
 from dsr_jax.pipeline import Scene
 from dsr_jax.semantics import SemanticPrior
 from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.compilation import Compilations
 from dsr_jax.training.interruption import Interrupted, StopRequest
-from dsr_jax.training.loop import Hooks, train
+from dsr_jax.training.loop import Hooks, Loop
 from dsr_jax.training.metrics import MetricWriter, read_metrics
 from dsr_jax.training.settings import TrainingSettings
 from dsr_jax.training.state import TrainState
@@ -26,6 +27,8 @@ SETTINGS = TrainingSettings(
     seed=0,
     steps=12,
     batch_size=4,
+    accumulate=1,
+    parameters="replicated",
     start_from="",
     log_every=2,
     checkpoint_every=5,
@@ -54,7 +57,7 @@ def new_state():
     )
 
 
-def fake_step(state, scene, batch):
+def fake_step(state, scene, batch, stop):
     """Adds the batch to the weight: the stream shows in the state."""
     number = float(state.step)
     state = dataclasses.replace(
@@ -68,6 +71,8 @@ def fake_step(state, scene, batch):
         "gradient_norm": jnp.asarray(1.0),
         "term/dsr_c": jnp.asarray(active * (20.0 - number)),
         "valid/dsr_c": jnp.asarray(active),
+        "fault": state.fault,
+        "stop": jnp.asarray(float(stop)),
     }
 
 
@@ -92,24 +97,22 @@ class Run:
             save_picture=lambda step, picture: self.pictures.append(
                 (step, int(picture[0, 0, 0]))
             ),
+            stream_state=lambda step: {"position": 4 * step},
+            report_fault=self.report,
             count=lambda: {"data/broken_label_maps": 3.0},
+            learning_rate=lambda step: 0.5**step,
         )
-        with StopRequest() as stop:
+        with StopRequest() as stop, Compilations() as compilations:
+            loop = Loop(settings, hooks, writer, checkpoints, stop, compilations)
             try:
-                return train(
-                    state,
-                    step,
-                    SCENE,
-                    batches,
-                    settings,
-                    hooks,
-                    writer,
-                    checkpoints,
-                    stop,
-                )
+                return loop.train(state, step, SCENE, batches)
             finally:
                 writer.close()
                 checkpoints.close()
+
+    def report(self, state, bad):
+        self.reported = int(state.step), bad
+        return f"step {bad.step}: bad"
 
     def evaluate(self, state):
         step = int(state.step)
@@ -165,10 +168,10 @@ def test_a_finished_run_does_nothing_more(run):
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_a_signal_finishes_the_step_and_saves(run, number, code):
-    def step(state, scene, batch):
+    def step(state, scene, batch, stop):
         if int(state.step) == 6:
             signal.raise_signal(number)
-        return fake_step(state, scene, batch)
+        return fake_step(state, scene, batch, stop)
 
     with pytest.raises(Interrupted) as stopped:
         run.again(step)
@@ -180,10 +183,10 @@ def test_a_signal_finishes_the_step_and_saves(run, number, code):
 
 
 def test_a_killed_run_goes_back_to_its_checkpoint(run):
-    def step(state, scene, batch):
+    def step(state, scene, batch, stop):
         if int(state.step) == 8:
             raise KeyError("as good as SIGKILL: nothing is saved")
-        return fake_step(state, scene, batch)
+        return fake_step(state, scene, batch, stop)
 
     with pytest.raises(KeyError):
         run.again(step)
@@ -206,18 +209,65 @@ def test_the_second_signal_acts_at_once():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_names_its_step(run, bad):
-    def step(state, scene, batch):
-        new, metrics = fake_step(state, scene, batch)
-        if int(state.step) >= 6:
-            metrics["loss"] = jnp.asarray(bad)
-        return new, metrics
+@pytest.mark.parametrize("when", [3, 7, 12])
+def test_a_step_that_is_not_finite_ends_the_run(run, when):
+    """Found two steps later, or earlier where a record is due; nothing is saved."""
 
-    with pytest.raises(UserError, match="step 7: loss not finite"):
+    def step(state, scene, batch, stop):
+        new, metrics = fake_step(state, scene, batch, stop)
+        # As the real one: the state stays, with the number of the bad step.
+        if state.fault == 0 and int(state.step) + 1 < when:
+            return new, metrics
+        fault = jnp.where(state.fault == 0, when, state.fault)
+        return dataclasses.replace(state, fault=fault), metrics | {
+            "fault": fault,
+            "loss": jnp.asarray(math.nan),
+        }
+
+    with pytest.raises(UserError, match=f"step {when}: bad"):
         run.again(step)
-    # The state of step 8 was never saved.
-    assert Checkpoints(run.folder, read_only=True).latest_step == 6
+    kept_step, bad = run.reported
+    assert (kept_step, bad.step) == (when - 1, when)
+    np.testing.assert_array_equal(bad.batch, jnp.full(2, when - 1.0))
+    assert math.isnan(bad.metrics["loss"])
+    latest = Checkpoints(run.folder, read_only=True).latest_step
+    assert latest == {3: None, 7: 6, 12: 10}[when]
+    assert max(steps_of(run.records())) < when
+
+
+def test_a_signal_to_another_host_ends_this_one_too(run, monkeypatch):
+    monkeypatch.setattr("dsr_jax.training.loop.jax.process_count", lambda: 2)
+
+    def step(state, scene, batch, stop):
+        assert not stop
+        return fake_step(state, scene, batch, stop=int(state.step) == 6)
+
+    with pytest.raises(Interrupted) as stopped:
+        run.again(step)
+    assert stopped.value.exit_code == 143
+    # Step 7 said so; its signals were read after step 8, where a record was due.
+    assert Checkpoints(run.folder, read_only=True).latest_step == 8
+
+
+def test_a_save_that_fails_ends_the_run_at_the_next_step(run, monkeypatch):
+    def fail(self, draft):
+        raise UserError("no space")
+
+    monkeypatch.setattr(Checkpoints, "_write", fail)
+    with pytest.raises(UserError, match="no space"):
+        run.again()
+    assert max(steps_of(run.records())) <= 6
+
+
+def test_where_the_time_went_is_in_the_records(run):
+    run.again()
+    records = {record["step"]: record for record in run.records()}
+    assert records[2]["learning_rate"] == 0.5
+    assert records[12]["compile/late"] == 0
+    assert records[6]["seconds/evaluation"] > 0
+    split = [v for k, v in records[6].items() if k.startswith("seconds/")]
+    overall = records[6]["images_per_second_overall"]
+    np.testing.assert_allclose(sum(split), 4 / overall, rtol=1e-6)
 
 
 def test_progress_of_the_terms():
