@@ -145,8 +145,7 @@ class Loop:
 
         A process that is alone need not wait for its signal to come back in a step.
         """
-        alone = jax.process_count() == 1
-        return self._flight.stop or (alone and self._stop.requested)
+        return self._flight.stop or (_is_alone() and self._stop.requested)
 
     def _between(
         self, number: int, state: TrainState, due: Mapping[str, bool]
@@ -182,6 +181,10 @@ class Loop:
     def _refuse_fault(self, state: TrainState) -> None:
         if self._flight.bad is not None:
             raise UserError(self._hooks.report_fault(state, self._flight.bad))
+
+
+def _is_alone() -> bool:
+    return jax.process_count() == 1
 
 
 def _due(step: int, settings: TrainingSettings) -> dict[str, bool]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dsr_jax.body import load_body
+from dsr_jax.data import Batch
 from dsr_jax.errors import UserError
 from dsr_jax.pipeline import Scene
 from dsr_jax.semantics import SemanticPrior
@@ -57,13 +58,18 @@ def new_state():
     )
 
 
+def numbered(number):
+    """A batch that says which it is."""
+    return Batch(*[jnp.full(2, float(number))] * 9)
+
+
 def fake_step(state, scene, batch, stop):
     """Adds the batch to the weight: the stream shows in the state."""
     number = float(state.step)
     state = dataclasses.replace(
         state,
         step=state.step + 1,
-        params={"weight": state.params["weight"] + batch},
+        params={"weight": state.params["weight"] + batch.has_body},
     )
     active = float(number >= 6)
     return state, {
@@ -90,7 +96,7 @@ class Run:
             state = checkpoints.restore_latest(state).state
         first = int(state.step)
         writer = MetricWriter(self.folder, first)
-        batches = (jnp.full(2, float(k)) for k in itertools.count(first))
+        batches = map(numbered, itertools.count(first))
         hooks = Hooks(
             evaluate=self.evaluate,
             draw=lambda state: np.full((8, 8, 3), int(state.step), np.uint8),
@@ -228,7 +234,7 @@ def test_a_step_that_is_not_finite_ends_the_run(run, when):
         run.again(step)
     kept_step, bad = run.reported
     assert (kept_step, bad.step) == (when - 1, when)
-    np.testing.assert_array_equal(bad.batch, jnp.full(2, when - 1.0))
+    np.testing.assert_array_equal(bad.batch.has_body, jnp.full(2, when - 1.0))
     assert math.isnan(bad.metrics["loss"])
     latest = Checkpoints(run.folder, read_only=True).latest_step
     assert latest == {3: None, 7: 6, 12: 10}[when]
@@ -236,7 +242,7 @@ def test_a_step_that_is_not_finite_ends_the_run(run, when):
 
 
 def test_a_signal_to_another_host_ends_this_one_too(run, monkeypatch):
-    monkeypatch.setattr("dsr_jax.training.loop.jax.process_count", lambda: 2)
+    monkeypatch.setattr("dsr_jax.training.loop._is_alone", lambda: False)
 
     def step(state, scene, batch, stop):
         assert not stop

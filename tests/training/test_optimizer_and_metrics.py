@@ -26,7 +26,10 @@ ADAM = {
     "schedule": "constant",
     "warmup_steps": 0,
     "final_fraction": 0.0,
+    "step_boundaries": (),
+    "step_factor": 0.1,
     "clip_norm": 0.0,
+    "ema_decay": 0.0,
 }
 
 
@@ -68,6 +71,21 @@ def test_clipping_changes_no_states_form():
     assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
 
+def test_schedules_that_fall_along_a_line_and_in_steps():
+    line = OptimizerSettings(
+        **{**ADAM, "schedule": "linear", "warmup_steps": 10, "final_fraction": 0.2}
+    )
+    rate = learning_rate_schedule(line, steps=110)
+    np.testing.assert_allclose([rate(0), rate(10)], [0.01, 0.1], rtol=1e-6)
+    np.testing.assert_allclose([rate(60), rate(110)], [0.06, 0.02], rtol=1e-5)
+    stairs = OptimizerSettings(
+        **{**ADAM, "schedule": "step", "warmup_steps": 10, "step_boundaries": (30, 50)}
+    )
+    rate = learning_rate_schedule(stairs, steps=110)
+    at = [rate(step) for step in (10, 29, 31, 49, 51, 109)]
+    np.testing.assert_allclose(at, [0.1, 0.1, 0.01, 0.01, 0.001, 0.001], rtol=1e-5)
+
+
 def test_schedule_warms_up_and_decays():
     settings = OptimizerSettings(
         **{**ADAM, "schedule": "cosine", "warmup_steps": 10, "final_fraction": 0.1}
@@ -82,10 +100,14 @@ def test_schedule_warms_up_and_decays():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schedule": "linear"}, "schedule is 'linear'"),
+        ({"schedule": "square"}, "schedule is 'square'"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"b2": 1.0}, "give values in"),
         ({"clip_norm": -1.0}, "cannot be below 0"),
+        ({"ema_decay": 1.0}, "ema_decay is 1.0"),
+        ({"step_boundaries": (5, 3)}, "ascending steps"),
+        ({"step_boundaries": (0,)}, "from 1 on"),
+        ({"schedule": "step"}, "needs step_boundaries"),
     ],
 )
 def test_settings_are_checked(change, message):

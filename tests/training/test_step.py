@@ -32,7 +32,10 @@ def make_run(mesh, how=StepSettings(), dsr_start=DSR_START, rate=3e-3):  # noqa:
             schedule="constant",
             warmup_steps=0,
             final_fraction=0.0,
+            step_boundaries=(),
+            step_factor=0.1,
             clip_norm=0.0,
+            ema_decay=0.0,
         ),
         steps=10,
     )
