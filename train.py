@@ -30,7 +30,7 @@ from dsr_jax.training.data_source import (
     trouble_counts,
     trouble_report,
 )
-from dsr_jax.training.devices import check_batch, device_mesh, replicated
+from dsr_jax.training.devices import check_batch, device_mesh, put_everywhere
 from dsr_jax.training.example_book import ExampleBook
 from dsr_jax.training.fault import build_examination, fault_reporter
 from dsr_jax.training.interruption import Interrupted, StopRequest
@@ -149,7 +149,7 @@ def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
     #                                      Data                                        #
     ####################################################################################
 
-    scene = jax.device_put(scene, replicated(mesh))
+    scene = put_everywhere(scene, mesh)
     validation = open_evaluation_set(
         settings, scene.body, mesh, "validation", check=stop.check
     )

@@ -1,11 +1,11 @@
 """One mesh over all devices: the batch is split over it, everything else is copied."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from dsr_jax.errors import UserError
 
@@ -67,4 +67,20 @@ def put_batch(batch: Tree, mesh: Mesh) -> Tree:
     sharding = batch_sharded(mesh)
     return jax.tree.map(
         lambda leaf: jax.make_array_from_process_local_data(sharding, leaf), batch
+    )
+
+
+def put_everywhere(tree: Tree, mesh: Mesh) -> Tree:
+    """Arrays that every host has, on every device of the mesh."""
+    return jax.tree.map(lambda leaf: put(leaf, replicated(mesh)), tree)
+
+
+def put(array: Any, sharding: Sharding) -> jax.Array:
+    """An array that every host has, on devices of all hosts.
+
+    Not `jax.device_put`: across hosts that compares what they have, by collectives.
+    """
+    content = np.asarray(array)
+    return jax.make_array_from_callback(
+        content.shape, sharding, lambda index: content[index]
     )

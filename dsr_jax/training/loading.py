@@ -27,9 +27,10 @@ from dsr_jax.regressor import (
 )
 from dsr_jax.semantics import load_prior, most_likely
 from dsr_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dsr_jax.training.devices import put
 from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
-from dsr_jax.training.state import Network, TrainState, split_regressor
+from dsr_jax.training.state import Network, TrainState, begin_with, split_regressor
 
 
 def load_configured_body(settings: BodySettings) -> BodyModel:
@@ -218,10 +219,10 @@ def start_from_file(
     _, params, _, statistics = split_regressor(regressor)
     # Where the state's own arrays are.
     params, statistics = (
-        jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), new, old)
+        jax.tree.map(lambda new, old: put(new, old.sharding), new, old)
         for new, old in ((params, state.params), (statistics, state.statistics))
     )
-    return dataclasses.replace(state, params=params, statistics=statistics), report
+    return begin_with(state, params, statistics), report
 
 
 def _start_from_run(state: TrainState, workdir: str) -> TrainState:
@@ -232,7 +233,7 @@ def _start_from_run(state: TrainState, workdir: str) -> TrainState:
     like = {"params": state.params, "statistics": state.statistics}
     restored = checkpoints.restore_regressor(step, like)
     checkpoints.close()
-    return dataclasses.replace(state, **restored)
+    return begin_with(state, **restored)
 
 
 def _open_checkpoints(folder: Path) -> Checkpoints:

@@ -179,6 +179,14 @@ def start_average(params: nnx.State, statistics: nnx.State) -> dict[str, nnx.Sta
     return jax.tree.map(jnp.copy, average)
 
 
+def begin_with(
+    state: TrainState, params: nnx.State, statistics: nnx.State
+) -> TrainState:
+    """The state with other weights, from which a moving average starts anew."""
+    ema = None if state.ema is None else start_average(params, statistics)
+    return dataclasses.replace(state, params=params, statistics=statistics, ema=ema)
+
+
 def state_shardings(state: TrainState, mesh: Mesh, parameters: str) -> TrainState:
     """Where every array of a state lives, as a state of shardings.
 
