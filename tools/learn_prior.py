@@ -11,6 +11,9 @@ Without scans, each synthetic person stands in one pose and one outfit before ev
 camera. The people are of the training split; the same command gives the same file on
 the same kind of device, whatever the number of devices and hosts.
 
+On several machines, start the same command on each (docs/launching.md); the first
+process writes for all.
+
 Either way the visible faces of the naked body take the labels of the clothed picture,
 and every view gives each vertex that it shows one vote (`semantics.prior_learning`).
 """
@@ -25,7 +28,7 @@ from dsr_jax.body import BodyModel, load_body
 from dsr_jax.data.scans import find_scans
 from dsr_jax.data.synthetic import whole_people
 from dsr_jax.errors import UserError, one_line_errors
-from dsr_jax.hosts import is_first_host
+from dsr_jax.hosts import is_first_host, joined_hosts
 from dsr_jax.semantics import (
     TAXONOMIES,
     mirror_vertices,
@@ -66,7 +69,8 @@ def main() -> None:
     synthetic = {name: arguments.pop(name) for name in _SYNTHETIC}
     with one_line_errors(), StopRequest() as stop:
         try:
-            _start(arguments, synthetic, stop)
+            with joined_hosts(check=stop.check):
+                _start(arguments, synthetic, stop)
         except Interrupted as interruption:
             outlook = "starts again" if arguments["scans"] is None else "counts on"
             print(

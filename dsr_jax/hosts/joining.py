@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn
@@ -46,7 +47,13 @@ _hosts = Hosts()
 
 
 def is_first_host() -> bool:
-    """Whether this process writes and prints for all; touches no device."""
+    """Whether this process writes and prints for all; touches no device if it is alone.
+
+    Also in a job whose program has called `jax.distributed.initialize` itself.
+    """
+    jax = sys.modules.get("jax")
+    if _hosts.count == 1 and jax is not None and jax.distributed.is_initialized():
+        return bool(jax.process_index() == 0)
     return _hosts.is_first
 
 
