@@ -29,6 +29,7 @@ from dsr_jax.training.data_source import (
     training_stream,
     trouble_counts,
     trouble_report,
+    trouble_report_of_hosts,
 )
 from dsr_jax.training.devices import check_batch, device_mesh, put_everywhere
 from dsr_jax.training.example_book import ExampleBook
@@ -186,7 +187,8 @@ def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
     batches.close()
     writer.close()
     checkpoints.close()
-    if unused := trouble_report(settings, datasets):
+    unused = trouble_report_of_hosts(trouble_report(settings, datasets))
+    if unused:
         hosts.say(unused)
 
     ####################################################################################

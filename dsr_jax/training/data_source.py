@@ -13,6 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Array, Key
+from dsr_jax.between_hosts import gather_bytes
 from dsr_jax.body import BodyModel
 from dsr_jax.data import (
     AugmentationSettings,
@@ -304,12 +305,26 @@ def trouble_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
     return "\n".join(lines)
 
 
+def trouble_report_of_hosts(report: str) -> str:
+    """The reports of all hosts, each line with its process; every host must call it."""
+    reports = [content.decode() for content in gather_bytes(report.encode())]
+    if len(reports) == 1:
+        return report
+    return "\n".join(
+        f"process {number}: {line}"
+        for number, lines in enumerate(reports)
+        for line in lines.splitlines()
+    )
+
+
 def _fresh_people(
     settings: RunSettings, body: BodyModel, mesh: Mesh, start_step: int
 ) -> Generator[Batch, None, None]:
     generate = people_generator(settings.synthetic, settings.training.batch_size, mesh)
     for step in itertools.count(start_step):
-        yield generate(split_key(settings.training.seed, "train", step), 0, body)
+        key = split_key(settings.training.seed, "train", step)
+        # As the chunks of a pool have it.
+        yield generate(jax.random.fold_in(key, 0), 0, body)
 
 
 def _on_devices(stream: TrainingBatches, mesh: Mesh) -> Generator[Batch, None, None]:

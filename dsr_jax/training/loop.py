@@ -17,6 +17,7 @@ from dsr_jax.training.checkpoint import SCORE, Checkpoints
 from dsr_jax.training.clock import Clock
 from dsr_jax.training.compilation import Compilations
 from dsr_jax.training.fault import BadStep
+from dsr_jax.training.host_record import record_of_hosts
 from dsr_jax.training.in_flight import InFlight
 from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.memory import memory_use
@@ -168,8 +169,9 @@ class Loop:
             with self._clock.part(parts.CHECKPOINT):
                 stream = self._hooks.stream_state(number)
                 self._checkpoints.save(state, stream, score)
-        record |= self._clock.record(self._settings.batch_size * steps)
-        record |= memory_use() | self._compilations.record() | dict(self._hooks.count())
+        own = self._clock.record(self._settings.batch_size * steps) | memory_use()
+        own |= self._compilations.record() | dict(self._hooks.count())
+        record |= record_of_hosts(own)
         self._writer.write(number, record)
         if due["pictures"] and not self._stopping:
             with self._clock.part(parts.PICTURES):
