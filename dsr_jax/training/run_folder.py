@@ -29,11 +29,15 @@ DATA_FILE = "data.json"
 CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
-# What one changes to save a run that has blown up, the state's form being the same; and
-# who reads the data, which are the same whoever does.
+# What one changes to save a run that has blown up, the state's form being the same; who
+# reads the data, which are the same whoever does; what fits a run to another machine; and
+# what is kept of it.
 CHANGEABLE_KEYS = (
     *("optimizer.learning_rate", "optimizer.clip_norm"),
     *("data.workers", "data.worker_processes", "data.timeout_seconds"),
+    *("training.accumulate", "training.parameters"),
+    *("training.keep_latest", "training.keep_best", "training.keep_every"),
+    *("training.log_every", "training.checkpoint_every", "training.pictures_every"),
 )
 NETWORK_SECTIONS = ("regressor", "body")
 # Of those sections, what plays a part in evaluation alone.
@@ -67,7 +71,7 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
     text = _config_text(config)
     file = folder / CONFIG_FILE
     # Without a checkpoint there is nothing to continue: the config may be corrected.
-    if file.exists() and any((folder / CHECKPOINTS).iterdir()):
+    if file.exists() and _is_begun(folder):
         _check_same_run(file, dict(_flatten(json.loads(text))))
     write_bytes(file, text.encode())
     return folder
@@ -113,7 +117,7 @@ def keep_same_data(folder: Path, datasets: Sequence[Mapping[str, Any]]) -> None:
       UserError: the run that the folder holds began with other data.
     """
     file = folder / DATA_FILE
-    if file.exists() and any((folder / CHECKPOINTS).iterdir()):
+    if file.exists() and _is_begun(folder):
         try:
             check_same_data(_read_json(file).get("datasets", []), datasets)
         except UserError as error:
@@ -176,6 +180,12 @@ def differing_keys(
 
 def _config_text(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether there is a checkpoint; one that a kill cut short is none."""
+    names = [path.name for path in (folder / CHECKPOINTS).iterdir()]
+    return any(not name.endswith(".partial") for name in names)
 
 
 def _check_same_run(file: Path, now: Mapping[str, Any]) -> None:
