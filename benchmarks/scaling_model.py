@@ -1,7 +1,8 @@
 """What a training step costs on 1 to 256 devices, read from compiled programs.
 
     python benchmarks/scaling_model.py [--devices 1,2,4,8] [--images-per-device 64]
-        [--batch 128] [--dtype float32] [--topology v5e:2x4]
+        [--batch 128] [--dtype float32] [--parameters sharded] [--accumulate 4]
+        [--topology v5e:2x4]
 
 Compiles the training step of configs/base.py (ResNet-50, 224², the free body) for
 virtual CPU devices; no data is made and nothing is run. Reads FLOPs, memory, bytes
@@ -16,6 +17,7 @@ same settings is not compiled again unless --fresh is given.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -42,8 +44,12 @@ from dsr_jax.training.devices import device_mesh  # noqa: E402
 from dsr_jax.training.loading import load_scene, regressor_builder  # noqa: E402
 from dsr_jax.training.optimizer import build_optimizer  # noqa: E402
 from dsr_jax.training.settings import RunSettings  # noqa: E402
-from dsr_jax.training.state import state_initializer  # noqa: E402
-from dsr_jax.training.step import build_train_step  # noqa: E402
+from dsr_jax.training.state import (  # noqa: E402
+    PARAMETERS,
+    state_initializer,
+    state_shardings,
+)
+from dsr_jax.training.step import StepSettings, jit_train_step  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "scaling_model.json"
 # Pairs that the rasterizer works on at once on accelerators; on CPUs it takes fewer.
@@ -69,49 +75,80 @@ def abstract_batch(images: int, size: int) -> Batch:
     )
 
 
-def compile_step(devices: Sequence[jax.Device], images: int, dtype: str):
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is compiled; with the kind of device, the key of a row of the results."""
+
+    devices: int
+    images: int
+    dtype: str
+    how: StepSettings
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """Its part of a row."""
+        return {
+            "devices": self.devices,
+            "images": self.images,
+            "dtype": self.dtype,
+            "parameters": self.how.parameters,
+            "accumulate": self.how.accumulate,
+        }
+
+
+def compile_step(devices: Sequence[jax.Device], case: Case):
     """The compiled step of a global batch, and the bytes of its trained weights."""
     config = base_config()
-    config.regressor.compute_dtype = dtype
+    config.regressor.compute_dtype = case.dtype
     config.rasterizer.pairs_at_once = _ACCELERATOR_PAIRS
     settings = RunSettings.from_config(config)
     optimizer = build_optimizer(settings.optimizer, settings.training.steps)
     network, initialise = state_initializer(regressor_builder(settings), optimizer)
-    state = jax.eval_shape(initialise, jax.random.key(0))
-    scene = jax.eval_shape(lambda scene: scene, load_scene(settings))
-    batch = abstract_batch(images, settings.data.image_size)
     mesh = device_mesh(devices)
-    step = build_train_step(network, optimizer, settings.pipeline, mesh)
-    # What the type calls a plain function is `jax.jit`'s.
-    compiled = step.lower(state, scene, batch).compile()  # type: ignore[attr-defined]
+    state = jax.eval_shape(initialise, jax.random.key(0))
+    state = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=place
+        ),
+        *(state, state_shardings(state, mesh, case.how.parameters)),
+    )
+    scene = jax.eval_shape(lambda scene: scene, load_scene(settings))
+    batch = abstract_batch(case.images, settings.data.image_size)
+    stop = jax.ShapeDtypeStruct((len(devices),), jnp.float32)
+    step = jit_train_step(network, optimizer, settings.pipeline, mesh, case.how)
+    compiled = step.lower(state, scene, batch, stop).compile()
     weights = sum(
         leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state.params)
     )
     return compiled, weights
 
 
-def communication(found: Sequence[Collective], weights: int) -> dict[str, Any]:
+def communication(found: Sequence[Collective]) -> dict[str, Any]:
     """All that one device exchanges in a step."""
     talking = [c for c in found if c.group_size > 1]
-    # The gradients may travel in bfloat16, or in two parts: half their size is theirs.
-    large = [c for c in talking if c.bytes >= weights / 2]
+    gradients = [c for c in talking if "/reduce_gradients/" in c.op_name]
+    # Split weights are gathered before they are used; nothing else is gathered.
+    weights = [c for c in talking if c.kind == "all-gather"]
+    large = gradients + weights
     return {
         "kinds": {
             kind: sum(c.times for c in talking if c.kind == kind)
-            for kind in {c.kind for c in talking}
+            for kind in sorted({c.kind for c in talking})
         },
-        "gradient_reductions": sum(c.times for c in large),
-        "gradient_bytes": sum(c.bytes * c.times for c in large),
+        "gradient_reductions": sum(c.times for c in gradients),
+        "gradient_bytes": sum(c.bytes * c.times for c in gradients),
+        "weights_gathered_bytes": sum(c.bytes * c.times for c in weights),
         "other_bytes": sum(c.bytes * c.times for c in talking if c not in large),
         "bytes_sent": sum(c.bytes_sent for c in talking),
+        "other_bytes_sent": sum(c.bytes_sent for c in talking if c not in large),
         "rounds_known": all(c.rounds_known for c in talking),
     }
 
 
-def measure(devices: Sequence[jax.Device], images: int, dtype: str) -> dict[str, Any]:
+def measure(devices: Sequence[jax.Device], case: Case) -> dict[str, Any]:
     """One row of the results."""
     start = time.perf_counter()
-    compiled, weights = compile_step(devices, images, dtype)
+    compiled, weights = compile_step(devices, case)
     cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
     parts = {
         "arguments": memory.argument_size_in_bytes,
@@ -121,16 +158,14 @@ def measure(devices: Sequence[jax.Device], images: int, dtype: str) -> dict[str,
     }
     return {
         "compiled_for": devices[0].device_kind,
-        "devices": len(devices),
-        "images": images,
-        "images_per_device": images // len(devices),
-        "dtype": dtype,
+        **case.names,
+        "images_per_device": case.images // case.devices,
         "weights_bytes": weights,
         "flops": cost["flops"],
         "bytes_accessed": cost["bytes accessed"],
         "memory": parts,
         "memory_bytes": sum(parts.values()) - 2 * parts["aliased"],
-        "communication": communication(collectives(compiled.as_text()), weights),
+        "communication": communication(collectives(compiled.as_text())),
         "compile_seconds": round(time.perf_counter() - start, 1),
     }
 
@@ -155,20 +190,21 @@ def bound(row: dict[str, Any], chip: Accelerator) -> dict[str, Any]:
 def cost_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Markdown: what the programs say."""
     lines = [
-        "| devices | images | a device | GFLOP | GB accessed | memory, GB "
-        "| all-reduces, of the gradients | sent, MB | of that no gradients, MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| devices | images | a device | GFLOP | GB accessed | state, GB | memory, GB "
+        "| collectives, of the gradients | sent, MB | of that neither gradients nor "
+        "weights, MB |",
+        f"|{'---|' * 10}",
     ]
     for row in rows:
         talk = row["communication"]
-        n = row["devices"]
-        small = 2 * (n - 1) / n * talk["other_bytes"] / 1e6
         lines.append(
-            f"| {n} | {row['images']} | {row['images_per_device']} "
+            f"| {row['devices']} | {row['images']} | {row['images_per_device']} "
             f"| {row['flops'] / 1e9:.0f} | {row['bytes_accessed'] / 1e9:.1f} "
+            f"| {row['memory']['aliased'] / 1e9:.2f} "
             f"| {row['memory_bytes'] / 1e9:.2f} "
             f"| {sum(talk['kinds'].values())}, {talk['gradient_reductions']} "
-            f"| {talk['bytes_sent'] / 1e6:.1f} | {small:.2f} |"
+            f"| {talk['bytes_sent'] / 1e6:.1f} "
+            f"| {talk['other_bytes_sent'] / 1e6:.2f} |"
         )
     return lines
 
@@ -198,23 +234,35 @@ def planned(arguments: argparse.Namespace) -> list[tuple[int, int]]:
     counts = [int(n) for n in arguments.devices.split(",")]
     batches = [int(b) for b in arguments.batch.split(",") if b]
     plan = [(n, batch) for batch in batches for n in counts if batch % n == 0]
-    weak = [(n, n * arguments.images_per_device) for n in counts]
+    own = arguments.images_per_device
+    weak = [(n, n * own) for n in counts if own]
     return list(dict.fromkeys(plan + weak))
 
 
+def group_of(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Rows that are shown in one table."""
+    return tuple(row[k] for k in ("compiled_for", "dtype", "parameters", "accumulate"))
+
+
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[k] for k in ("compiled_for", "dtype", "images", "devices"))
+    return *group_of(row), row["images"], row["devices"]
 
 
-def main() -> None:
+def arguments_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--devices", default="1,2,4,8,16,32,64,128,256")
     parser.add_argument("--batch", default="128", help="global batches; '' for none")
-    parser.add_argument("--images-per-device", type=int, default=64)
+    parser.add_argument("--images-per-device", type=int, default=64, help="0: none")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--parameters", default=PARAMETERS[0], choices=PARAMETERS)
+    parser.add_argument("--accumulate", type=int, default=1)
     parser.add_argument("--topology", default="", help="of TPUs, such as v5e:2x4")
     parser.add_argument("--fresh", action="store_true", help="compile all again")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = arguments_of()
     available = jax.devices("cpu")
     if arguments.topology:
         available = topologies.get_topology_desc(
@@ -224,19 +272,22 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     if RESULTS.exists() and not arguments.fresh:
         rows = json.loads(RESULTS.read_text())["rows"]
+    kind = available[0].device_kind
+    how = StepSettings(accumulate=arguments.accumulate, parameters=arguments.parameters)
     for devices, images in planned(arguments):
-        kind = available[0].device_kind
-        if (kind, arguments.dtype, images, devices) in {key_of(row) for row in rows}:
+        case = Case(devices, images, arguments.dtype, how)
+        if key_of({"compiled_for": kind, **case.names}) in map(key_of, rows):
             continue
-        row = measure(available[:devices], images, arguments.dtype)
+        row = measure(available[:devices], case)
         row["bounds"] = {chip.name: bound(row, chip) for chip in ACCELERATORS}
         rows = sorted([*rows, row], key=key_of)
         print(json.dumps(row), flush=True)
         result = {"jax": jax.__version__, "rows": rows}
         RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    for kind, dtype in sorted({key_of(row)[:2] for row in rows}):
-        chosen = [row for row in rows if key_of(row)[:2] == (kind, dtype)]
-        print(f"\nCompiled for {kind}, {dtype}\n")
+    for group in sorted(set(map(group_of, rows))):
+        chosen = [row for row in rows if group_of(row) == group]
+        kind, dtype, parameters, accumulate = group
+        print(f"\nCompiled for {kind}, {dtype}, {parameters}, in parts: {accumulate}\n")
         print("\n".join([*cost_table(chosen), "", *bound_table(chosen)]))
 
 

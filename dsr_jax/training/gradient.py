@@ -165,6 +165,9 @@ class DeviceGradient:
         A single vector, because one transfer of 100 MB takes less time than 160 small
         ones, and because not every backend joins them by itself.
         """
+        if jax.lax.axis_size(BATCH_AXIS) == 1:
+            # A vector of all gradients would only be written and read once more.
+            return gradient, means, stop
         leaves, tree = jax.tree.flatten(gradient)
         specs = jax.tree.leaves(self.specs, is_leaf=lambda s: s is None)
         whole = [

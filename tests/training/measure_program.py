@@ -41,7 +41,7 @@ def main() -> None:
     """Measures 7 people and 2, gathers what is split, and draws on the first host."""
     folder, mesh = Path(sys.argv[1]), device_mesh()
     network, state = create_state(
-        TinyRegressor, optax.adam(1e-3), jax.random.key(0), replicated(mesh)
+        TinyRegressor, optax.adam(1e-3), jax.random.key(0), mesh
     )
     scene = make_scene()
     # Bodies that lie on all hosts, as those of a training do.

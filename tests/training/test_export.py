@@ -11,7 +11,7 @@ from dsr_jax.training.loading import load_scene, regressor_builder
 from dsr_jax.training.optimizer import build_optimizer
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import state_initializer
-from dsr_jax.training.step import build_train_step
+from dsr_jax.training.step import jit_train_step
 
 
 def dsr_settings():
@@ -49,11 +49,13 @@ def test_the_step_lowers_with_static_shapes_and_no_host(platform):
     assert settings.training.batch_size == 128 and settings.data.image_size == 224
     optimizer = build_optimizer(settings.optimizer, settings.training.steps)
     network, initialise = state_initializer(regressor_builder(settings), optimizer)
-    step = build_train_step(network, optimizer, settings.pipeline, device_mesh())
+    mesh = device_mesh()
+    step = jit_train_step(network, optimizer, settings.pipeline, mesh)
     exported = jax.export.export(step, platforms=[platform])(
         jax.eval_shape(initialise, jax.random.key(0)),
         jax.eval_shape(lambda: load_scene(settings)),
         abstract_batch(128, 224),
+        jax.ShapeDtypeStruct((mesh.size,), jnp.float32),
     )
     assert exported.platforms == (platform,) and exported.nr_devices == 4
     program = exported.mlir_module()
