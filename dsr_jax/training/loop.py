@@ -164,13 +164,19 @@ class Loop:
                 errors = self._hooks.evaluate(state)
             record |= {f"validation/{name}": value for name, value in errors.items()}
             score = errors[SCORE]
-        if score is not None or due["checkpoint"] or self._stopping:
+        saves = score is not None or due["checkpoint"] or self._stopping
+        if saves:
+            with self._clock.part(parts.CHECKPOINT):
+                self._checkpoints.wait()
+        record |= self._clock.record(self._settings.batch_size * steps)
+        record |= memory_use() | self._compilations.record() | dict(self._hooks.count())
+        # Before its checkpoint: a run that is killed in between does the step again,
+        # one that had the checkpoint alone would never record the step.
+        self._writer.write(number, record)
+        if saves:
             with self._clock.part(parts.CHECKPOINT):
                 stream = self._hooks.stream_state(number)
                 self._checkpoints.save(state, stream, score)
-        record |= self._clock.record(self._settings.batch_size * steps)
-        record |= memory_use() | self._compilations.record() | dict(self._hooks.count())
-        self._writer.write(number, record)
         if due["pictures"] and not self._stopping:
             with self._clock.part(parts.PICTURES):
                 picture = self._hooks.draw(state)
