@@ -146,14 +146,29 @@ def _start_jax(
 
 
 def _connect_devices() -> None:
-    """A first collective operation, while all are at the same place.
+    """A first collective operation of all devices, while all are at the same place.
 
-    Gloo gives its connections 30 s, which is less than one machine may compile longer
-    than another before the first operation of a program.
+    Gloo gives the connections of each group of devices 30 s, which is less than one
+    machine may compile longer than another before the first operation of a program.
     """
-    from jax.experimental import multihost_utils
+    import jax
+    import numpy as np
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-    multihost_utils.sync_global_devices("joined_hosts")
+    everyone = PartitionSpec("everyone")
+    mesh = Mesh(np.array(jax.devices()), "everyone")
+    ones = jax.make_array_from_callback(
+        (mesh.size,),
+        NamedSharding(mesh, everyone),
+        lambda _: np.ones(1, np.float32),
+    )
+    count = jax.shard_map(
+        lambda own: jax.lax.psum(own, "everyone"),
+        mesh=mesh,
+        in_specs=everyone,
+        out_specs=PartitionSpec(),
+    )
+    jax.block_until_ready(jax.jit(count)(ones))
 
 
 def _stop_jax() -> None:

@@ -105,10 +105,11 @@ class Loop:
                     bar.set_description("training", refresh=False)
                     bar.update()
                     due = _due(number, self._settings)
-                    if any(due.values()) or self._stopping:
-                        record = self._between(number, state, due)
+                    stopping = self._is_stopping(all_read=any(due.values()))
+                    if any(due.values()) or stopping:
+                        record = self._between(number, state, due, stopping)
                         bar.set_postfix_str(_summary(record), refresh=False)
-                    if self._stopping:
+                    if stopping:
                         self._stop.follow()
             finally:
                 if self._profiler is not None:
@@ -140,16 +141,21 @@ class Loop:
         self._checkpoints.check()
         return state
 
-    @property
-    def _stopping(self) -> bool:
-        """Whether all hosts end after this step.
+    def _is_stopping(self, all_read: bool) -> bool:
+        """Whether all hosts end after this step; asked once a step.
 
         A process that is alone need not wait for its signal to come back in a step.
+
+        Args:
+          all_read: whether to read the signals of all steps so far.
         """
+        if all_read:
+            with self._clock.part(parts.STEP):
+                self._flight.settle(0)
         return self._flight.stop or (_is_alone() and self._stop.requested)
 
     def _between(
-        self, number: int, state: TrainState, due: Mapping[str, bool]
+        self, number: int, state: TrainState, due: Mapping[str, bool], stopping: bool
     ) -> dict[str, float]:
         """Checks all steps so far, then records, evaluates, saves and draws."""
         steps = len(self._flight)
@@ -160,20 +166,26 @@ class Loop:
         if self._hooks.learning_rate is not None:
             record["learning_rate"] = float(self._hooks.learning_rate(number - 1))
         score = None
-        if due["evaluate"] and not self._stopping:
+        if due["evaluate"] and not stopping:
             with self._clock.part(parts.EVALUATION):
                 errors = self._hooks.evaluate(state)
             record |= {f"validation/{name}": value for name, value in errors.items()}
             score = errors[SCORE]
-        if score is not None or due["checkpoint"] or self._stopping:
+        saves = score is not None or due["checkpoint"] or stopping
+        if saves:
             with self._clock.part(parts.CHECKPOINT):
-                stream = self._hooks.stream_state(number)
-                self._checkpoints.save(state, stream, score)
+                self._checkpoints.wait()
         own = self._clock.record(self._settings.batch_size * steps) | memory_use()
         own |= self._compilations.record() | dict(self._hooks.count())
         record |= record_of_hosts(own)
+        # Before its checkpoint: a run that is killed in between does the step again,
+        # one that had the checkpoint alone would never record the step.
         self._writer.write(number, record)
-        if due["pictures"] and not self._stopping:
+        if saves:
+            with self._clock.part(parts.CHECKPOINT):
+                stream = self._hooks.stream_state(number)
+                self._checkpoints.save(state, stream, score)
+        if due["pictures"] and not stopping:
             with self._clock.part(parts.PICTURES):
                 picture = self._hooks.draw(state)
                 self._hooks.save_picture(number, picture)
