@@ -32,8 +32,10 @@ from dsr_jax.training.data_source import (
     trouble_report_of_hosts,
 )
 from dsr_jax.training.devices import check_batch, device_mesh, put_everywhere
+from dsr_jax.training.ending import ends_within
 from dsr_jax.training.example_book import ExampleBook
-from dsr_jax.training.fault import build_examination, fault_reporter
+from dsr_jax.training.examination import Examination
+from dsr_jax.training.fault import fault_reporter
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.loading import (
     check_start_from,
@@ -168,7 +170,7 @@ def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
     train_step = build_train_step(network, optimizer, settings.pipeline, mesh, how)
     bodies = state_predictor(network)
     people = first_people(validation.dataset, training.pictures)
-    examine = build_examination(network, settings.pipeline, mesh)
+    examine = Examination(network, settings.pipeline, mesh, training.accumulate)
     hooks = Hooks(
         evaluate=lambda state: validation.measure(bodies(state)).summary(),
         draw=build_panel(network, scene, people, settings.pipeline),
@@ -210,4 +212,5 @@ def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    with ends_within():
+        run_script(main)

@@ -1,15 +1,24 @@
 """Files appear whole or not at all, and failures are one line."""
 
 import contextlib
+import errno
 import os
 import uuid
 from pathlib import Path
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 
 # Pixels of an image, 0.8 GB decoded. Cameras have up to 2e8, WebP can hold no more than
 # this, and OpenCV refuses four times as many.
 MAX_PIXELS = 1 << 28
+
+# Full, lost or broken: it may be another tomorrow.
+_OF_THE_DISK = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        *(errno.EIO, errno.ESTALE, errno.EROFS, errno.ETIMEDOUT),
+    }
+)
 
 
 def read_bytes(path: str | Path, what: str) -> bytes:
@@ -35,6 +44,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
     Raises:
       UserError: the folder is missing or cannot be written to, or the path is a folder.
+      EnvironmentFault: the disk is full or lost.
     """
     path = Path(path)
     if path.is_dir():
@@ -44,10 +54,16 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot write: {error.strerror}; check the folder and the disk"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         # Ctrl-C leaves nothing behind either; below a file even this fails.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: str | Path, error: OSError) -> UserError:
+    """What to raise for a file that cannot be written."""
+    kind = EnvironmentFault if error.errno in _OF_THE_DISK else UserError
+    return kind(
+        f"{path}: cannot write: {error.strerror}; check the folder and the disk"
+    )

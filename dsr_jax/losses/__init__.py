@@ -21,6 +21,7 @@ from dsr_jax.losses.keypoint import (
     keypoint_weights,
 )
 from dsr_jax.losses.objective import (
+    TERMS,
     ObjectiveSettings,
     Term,
     dsr_terms,
@@ -33,6 +34,7 @@ from dsr_jax.losses.parameter import betas_loss, camera_loss, pose_loss
 from dsr_jax.losses.silhouette import person_mask, person_validity, silhouette_loss
 
 __all__ = [
+    "TERMS",
     "ObjectiveSettings",
     "Term",
     "betas_loss",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from dsr_jax.arrays import Array, Float, Integer
+from dsr_jax.arrays import Array, ArrayLike, Float, Integer
 from dsr_jax.data import Batch
 from dsr_jax.errors import nearest
 from dsr_jax.losses.dsr_c import (
@@ -49,6 +49,8 @@ from dsr_jax.semantics import (
 
 _STANDARD = ("keypoints_2d", "joints_3d", "pose", "betas", "camera")
 _DSR = ("dsr_mc", "dsr_c", "dsr_fb")
+# In the order in which they are computed.
+TERMS = (*_STANDARD, *_DSR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +100,7 @@ class ObjectiveSettings:
             value = getattr(self, key)
             if value not in known:
                 raise ValueError(f"{key} '{value}' is unknown: {nearest(value, known)}")
-        for key in ("total", *_STANDARD, *_DSR, "openpose_weight", "annotated_weight"):
+        for key in ("total", *TERMS, "openpose_weight", "annotated_weight"):
             if not getattr(self, key) >= 0:
                 raise ValueError(f"{key} is {getattr(self, key)}: use 0 or more")
         if self.inside_tolerance < 0:
@@ -137,15 +139,18 @@ def standard_terms(
       settings: how the two sets of 2D keypoints weigh.
     """
     sets = settings.openpose_weight, settings.annotated_weight
-    target, joints = jnp.asarray(batch.keypoints_ndc), jnp.asarray(batch.joints)
+    where = _standard_validity(batch, settings)
+    target = jnp.asarray(batch.keypoints_ndc)
+    joints = _annotated(batch.joints, where["joints_3d"])
+    pose = _annotated(batch.pose, where["pose"])
+    betas = _annotated(batch.betas, where["betas"])
     values = {
         "keypoints_2d": keypoint_2d_loss(keypoints_ndc, target, *sets),
         "joints_3d": joint_3d_loss(joints_cam, joints),
-        "pose": pose_loss(prediction.pose, jnp.asarray(batch.pose)),
-        "betas": betas_loss(prediction.betas, jnp.asarray(batch.betas)),
+        "pose": pose_loss(prediction.pose, pose),
+        "betas": betas_loss(prediction.betas, betas),
         "camera": camera_loss(prediction.camera),
     }
-    where = _standard_validity(batch, settings)
     return {name: _term(value, where[name]) for name, value in values.items()}
 
 
@@ -302,6 +307,13 @@ def weighted_sum(
     weighted = [getattr(settings, name) * mean for name, mean in metrics.items()]
     loss = settings.total * jnp.sum(jnp.stack(weighted))
     return loss, {**metrics, "loss": loss}
+
+
+def _annotated(values: ArrayLike, where: Array) -> Array:
+    """0 where nothing is annotated: what stands there may be no number."""
+    array = jnp.asarray(values)
+    known = jnp.reshape(where > 0, (-1,) + (1,) * (array.ndim - 1))
+    return jnp.where(known, array, 0)
 
 
 def _term(values: Array, where: Array) -> Term:

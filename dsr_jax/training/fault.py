@@ -5,26 +5,36 @@ one before. So the step can be looked at once more, on the devices, part by part
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, PartitionSpec
 
-from dsr_jax.arrays import Array, Bool
 from dsr_jax.data import Batch
-from dsr_jax.numerics import masked_sum
-from dsr_jax.pipeline import PipelineSettings, Scene, objective_terms, predict
-from dsr_jax.regressor import Prediction
-from dsr_jax.training.devices import BATCH_AXIS
+from dsr_jax.errors import UserError
+from dsr_jax.losses import TERMS
+from dsr_jax.pipeline import Scene
+from dsr_jax.training.examination import (
+    DERIVATIVE,
+    OUTPUT,
+    VALUE,
+    WEIGHTS,
+    Examination,
+    Finding,
+)
 from dsr_jax.training.fault_dump import write_dump
-from dsr_jax.training.state import Network, TrainState
+from dsr_jax.training.state import TrainState
 
 # Names in the line; the dump has all.
 _NAMED = 3
+_WORDS = {
+    WEIGHTS: "the weights that the step before made are",
+    OUTPUT: "the network's output is",
+    VALUE: "the loss term '{}' is",
+    DERIVATIVE: "the derivative of the loss term '{}' is",
+}
 
 Names = Callable[[int], Sequence[str]]
 
@@ -38,29 +48,18 @@ class BadStep(NamedTuple):
     metrics: dict[str, float]
 
 
-class Examination(NamedTuple):
-    """What of a step is finite."""
-
-    weights: Bool[Array, ""]
-    examples: dict[str, Bool[Array, "B"]]
-    """In the order of the computation: "the network's output", then every loss term,
-    then every term's derivative by the network's output."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Blame:
     """Where a step first left the finite numbers."""
 
     what: str
+    """Subject and verb of a sentence that ends with "not finite"."""
     rows: tuple[int, ...]
     """Examples of the batch; none if it cannot be laid at any example's door."""
 
 
-Examine = Callable[[TrainState, Scene, Batch], Examination]
-
-
 def fault_reporter(
-    workdir: Path, examine: Examine, scene: Scene, names: Names
+    workdir: Path, examine: Examination, scene: Scene, names: Names
 ) -> Callable[[TrainState, BadStep], str]:
     """Makes `(state, step) → the user's line`; writes a dump beside it.
 
@@ -68,13 +67,13 @@ def fault_reporter(
 
     Args:
       workdir: folder of the run.
-      examine: of `build_examination`.
+      examine: of the run's network.
       scene: body and prior, on every device.
       names: step → names of its examples.
     """
 
     def report(state: TrainState, bad: BadStep) -> str:
-        blame = find_blame(examine(state, scene, bad.batch))
+        blame = _examined(examine, state, scene, bad)
         known = list(names(bad.step))
         culprits = [known[row] for row in blame.rows]
         notes = {
@@ -85,101 +84,64 @@ def fault_reporter(
             "metrics": {name: str(value) for name, value in bad.metrics.items()},
             "batch": known,
         }
-        folder = write_dump(workdir, state, bad.batch, notes)
         return (
             f"step {bad.step}: {blame.what} not finite{_of(culprits)}; the step was "
-            f"not taken. {folder} holds state and batch: tools/replay_fault.py repeats "
-            "the step. Lower 'optimizer.learning_rate' or set 'optimizer.clip_norm', "
-            "and run the same command again to continue from the last checkpoint"
+            f"not taken. {_dumped(workdir, state, bad.batch, notes)}. Lower "
+            "'optimizer.learning_rate' or set 'optimizer.clip_norm', and run the same "
+            "command again to continue from the last checkpoint"
         )
 
     return report
 
 
-def build_examination(
-    network: Network, settings: PipelineSettings, mesh: Mesh
-) -> Examine:
-    """Compiles `(state, scene, batch) → Examination`, on all devices of the mesh."""
+def find_blame(findings: Iterable[Finding], metrics: Mapping[str, float]) -> Blame:
+    """The first thing that is not finite, in the order of the computation.
 
-    def on_device(
-        variables: tuple[Any, Any, Any],
-        use_dsr: Bool[Array, ""],
-        scene: Scene,
-        batch: Batch,
-    ) -> Examination:
-        params, rng, statistics = variables
-        count = batch.image.shape[0]
-        rows = jax.lax.axis_index(BATCH_AXIS) * count + jnp.arange(count)
-        regressor = network.for_training(params, rng, statistics, BATCH_AXIS)
-        prediction = predict(regressor, jnp.asarray(batch.image), rows)
-        own = {"the network's output is": _finite(prediction)}
-        own |= _finite_terms(prediction, use_dsr, scene, batch, settings)
-        everyone = jax.lax.all_gather(own, BATCH_AXIS, tiled=True)
-        leaves = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]
-        return Examination(jnp.all(jnp.stack(leaves)), everyone)
-
-    everywhere, split = PartitionSpec(), PartitionSpec(BATCH_AXIS)
-    mapped = jax.shard_map(
-        on_device,
-        mesh=mesh,
-        in_specs=(everywhere, everywhere, everywhere, split),
-        out_specs=everywhere,
-        check_vma=False,  # as the step
-    )
-
-    @jax.jit
-    def examine(state: TrainState, scene: Scene, batch: Batch) -> Examination:
-        use_dsr = state.step >= settings.objective.dsr_start_step
-        variables = state.params, state.rng, state.statistics
-        found: Examination = mapped(variables, use_dsr, scene, batch)
-        return found
-
-    return examine
+    Args:
+      findings: of the step's examination; no more are taken than needed.
+      metrics: of the step.
+    """
+    for kind, term, rows in findings:
+        if rows:
+            blamed = () if kind == WEIGHTS else rows
+            return Blame(_WORDS[kind].format(term), blamed)
+    return _blame_of_sums(metrics)
 
 
-def find_blame(found: Examination) -> Blame:
-    """The first thing that is not finite, in the order of the computation."""
-    if not bool(found.weights):
-        return Blame("the weights that the step before made are", ())
-    examples = jax.device_get(found.examples)
-    for what, finite in examples.items():
-        if not finite.all():
-            return Blame(what, tuple(np.flatnonzero(~finite).tolist()))
+def _blame_of_sums(metrics: Mapping[str, float]) -> Blame:
+    """What is known without example by example, or if each of them is finite."""
+    for term in TERMS:
+        if not math.isfinite(metrics.get(f"term/{term}", 0.0)):
+            return Blame(f"the mean of the loss term '{term}' is", ())
+        if not math.isfinite(metrics.get(f"weighted/{term}", 0.0)):
+            return Blame(f"the loss term '{term}', weighted, is", ())
+    if not math.isfinite(metrics["loss"]):
+        return Blame("the weighted sum of the loss terms is", ())
     return Blame("the gradient of the network's weights is", ())
 
 
-def _finite_terms(
-    prediction: Prediction,
-    use_dsr: Bool[Array, ""],
-    scene: Scene,
-    batch: Batch,
-    settings: PipelineSettings,
-) -> dict[str, Bool[Array, "b"]]:
-    """Every term, and its derivative, example by example."""
-
-    def totals(prediction: Prediction) -> tuple[dict[str, Array], Any]:
-        terms = objective_terms(scene, prediction, batch, use_dsr, settings)
-        return {name: masked_sum(*term) for name, term in terms.items()}, terms
-
-    sums, back, terms = jax.vjp(totals, prediction, has_aux=True)
-    values, derivatives = {}, {}
-    for name, term in terms.items():
-        finite = jnp.isfinite(term.values) | (term.where == 0)
-        values[f"the loss term '{name}' is"] = finite
-        one = {other: jnp.asarray(float(other == name)) for other in sums}
-        derivatives[f"the derivative of the loss term '{name}' is"] = _finite(
-            back(one)[0]
-        )
-    return values | derivatives
+def _examined(
+    examine: Examination, state: TrainState, scene: Scene, bad: BadStep
+) -> Blame:
+    try:
+        return find_blame(examine(state, scene, bad.batch), bad.metrics)
+    # It needs memory beside the step's; without it the dump can still be examined.
+    except jax.errors.JaxRuntimeError:
+        return _blame_of_sums(bad.metrics)
 
 
-def _finite(tree: Any) -> Bool[Array, "b"]:
-    """Whether all numbers of an example are."""
-    leaves = [
-        jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim)))
-        for leaf in jax.tree.leaves(tree)
-    ]
-    return jnp.all(jnp.stack(leaves), axis=0)
+def _dumped(
+    workdir: Path, state: TrainState, batch: Batch, notes: Mapping[str, Any]
+) -> str:
+    """Says where the dump is, or why there is none: the fault itself is told anyway."""
+    try:
+        folder = write_dump(workdir, state, batch, notes)
+    except UserError as error:
+        return f"There is no dump of it ({error})"
+    return (
+        f"{folder} holds state and batch: tools/replay_fault.py {folder} repeats the "
+        "step"
+    )
 
 
 def _of(names: Sequence[str]) -> str:

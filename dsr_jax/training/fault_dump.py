@@ -63,7 +63,12 @@ def write_dump(
         item = to_item(whole)
         arrays = {path: np.asarray(leaf) for path, leaf in item.items()}
         write_bytes(folder / STATE_FILE, _npz(arrays))
-        text = json.dumps({**notes, "processes": jax.process_count()}, indent=2) + "\n"
+        parts = {
+            "processes": jax.process_count(),
+            "devices": len(batch.image.sharding.device_set),
+        }
+        text = json.dumps({**notes, **parts}, indent=2) + "\n"
+        # Last: a folder without it holds no whole dump.
         write_bytes(folder / NOTES_FILE, text.encode())
     return folder
 
@@ -91,27 +96,53 @@ def read_dump(
                 f"{folder / STATE_FILE}: holds {theirs} for '{path}' where the run's "
                 f"network has {ours}; the dump is of another run"
             )
-    parts = [
-        read_npz(folder / f"batch_{number:05d}.npz", "dumped batch")
-        for number in range(int(notes["processes"]))
-    ]
-    order = np.argsort(np.concatenate([part[_ROWS] for part in parts]))
+    return from_item(arrays, like), _read_batch(folder, notes), notes
+
+
+def _read_batch(folder: Path, notes: Mapping[str, Any]) -> Batch:
+    """The rows of all processes, in the order of the batch."""
     names = [field.name for field in dataclasses.fields(Batch)]
-    fields = {n: np.concatenate([part[n] for part in parts])[order] for n in names}
-    return from_item(arrays, like), Batch(**fields), notes
+    parts = []
+    for number in range(int(notes["processes"])):
+        file = folder / f"batch_{number:05d}.npz"
+        part = read_npz(file, "dumped batch")
+        if missing := {*names, _ROWS} - part.keys():
+            raise UserError(
+                f"{file}: lacks '{min(missing)}', so it is no part of a dumped batch; "
+                "copy the whole folder again"
+            )
+        parts.append(part)
+    rows = np.concatenate([part[_ROWS] for part in parts])
+    order = np.argsort(rows)
+    if rows[order].tolist() != list(range(len(notes["batch"]))):
+        raise UserError(
+            f"{folder}: has {len(rows)} examples of {len(notes['batch'])}; copy the "
+            "whole folder again"
+        )
+    return Batch(
+        **{n: np.concatenate([part[n] for part in parts])[order] for n in names}
+    )
 
 
 def _read_notes(path: Path) -> dict[str, Any]:
     content = read_bytes(path, "note of a fault")
     try:
         notes: dict[str, Any] = json.loads(content)
-        int(notes["processes"]), int(notes["step"])
+        _check_notes(notes)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: is no note of a fault ({type(error).__name__}); give a folder "
             f"of a run's {FAULTS}/"
         ) from error
     return notes
+
+
+def _check_notes(notes: Mapping[str, Any]) -> None:
+    for key in ("step", "processes", "devices"):
+        int(notes[key])
+    for names in (notes["batch"], notes["examples"]):
+        ", ".join(names)
+    str(notes["not_finite"])
 
 
 def _local_rows(batch: Batch) -> dict[str, np.ndarray]:

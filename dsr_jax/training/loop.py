@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -112,11 +113,21 @@ class Loop:
                     if stopping:
                         self._stop.follow()
             finally:
-                if self._profiler is not None:
-                    self._profiler.close(state)
-                with self._clock.part(parts.CHECKPOINT):
-                    self._checkpoints.wait()
+                self._end(state)
         return state
+
+    def _end(self, state: TrainState) -> None:
+        """Ends trace and save; what fails here does not hide why the run has failed."""
+        failure = sys.exception()
+        try:
+            if self._profiler is not None:
+                self._profiler.close(state)
+            with self._clock.part(parts.CHECKPOINT):
+                self._checkpoints.wait()
+        except UserError as error:
+            if not isinstance(failure, UserError) or str(failure) == str(error):
+                raise
+            print(f"besides: {error}", file=sys.stderr)
 
     def _step(
         self,

@@ -128,7 +128,7 @@ def run(script, *arguments):
 def check_disk_full(done, folder):
     from tests.training.test_checkpoint_background import large_state
 
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 75, done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith(f"error: {folder}/")

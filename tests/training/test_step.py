@@ -19,24 +19,25 @@ from tests.training.tiny import SIZE, TinyRegressor, make_batch, make_scene
 
 DSR_START = 3
 TERMS = ("keypoints_2d", "joints_3d", "pose", "betas", "camera", "dsr_mc", "dsr_c")
+OPTIMIZER = OptimizerSettings(
+    learning_rate=3e-3,
+    b1=0.9,
+    b2=0.999,
+    eps=1e-8,
+    schedule="constant",
+    warmup_steps=0,
+    final_fraction=0.0,
+    step_boundaries=(),
+    step_factor=0.1,
+    clip_norm=0.0,
+    ema_decay=0.0,
+)
 
 
 def make_run(mesh, how=StepSettings(), dsr_start=DSR_START, rate=3e-3):  # noqa: B008
     scene = jax.device_put(make_scene(), replicated(mesh))
     optimizer = build_optimizer(
-        OptimizerSettings(
-            learning_rate=rate,
-            b1=0.9,
-            b2=0.999,
-            eps=1e-8,
-            schedule="constant",
-            warmup_steps=0,
-            final_fraction=0.0,
-            step_boundaries=(),
-            step_factor=0.1,
-            clip_norm=0.0,
-            ema_decay=0.0,
-        ),
+        dataclasses.replace(OPTIMIZER, learning_rate=rate),
         steps=10,
     )
     network, state = create_state(

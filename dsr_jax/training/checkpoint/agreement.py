@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import jax
 from jax._src import distributed  # no public way to the coordination service
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.training.checkpoint.damage import Damaged
 
 TIMEOUT_SECONDS = 600
@@ -95,7 +95,7 @@ class Agreement:
         try:
             return client.blocking_key_value_get(key, TIMEOUT_SECONDS * 1000)
         except Exception as error:
-            raise UserError(
+            raise EnvironmentFault(
                 f"{self._purpose}: process {process} gave no answer within "
                 f"{TIMEOUT_SECONDS} s; look at its output, and start all processes anew"
             ) from error
@@ -104,7 +104,8 @@ class Agreement:
 def _raise_again(process: int, kind: str, text: str) -> None:
     if kind == Damaged.__name__:
         raise Damaged(text)
-    if kind == UserError.__name__:
-        raise UserError(text)
+    for known in (UserError, EnvironmentFault):
+        if kind == known.__name__:
+            raise known(text)
     if kind:
         raise UserError(f"process {process} failed: {kind}: {text}; see its output")

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.training.checkpoint.agreement import Agreement
 from dsr_jax.training.checkpoint.arrays import finish_item, write_item
 from dsr_jax.training.checkpoint.folder import PARTIAL, commit
@@ -40,7 +40,8 @@ def write_checkpoint(folder: Path, draft: Draft, agreement: Agreement) -> None:
     """Writes `draft` as `folder/<step>`, whole or not at all.
 
     Raises:
-      UserError: a process could not write its part.
+      EnvironmentFault: a process could not write its part.
+      UserError: the folder is gone.
     """
     partial = folder / f"{draft.step}{PARTIAL}"
 
@@ -95,7 +96,9 @@ def _report(action: Callable[[], None], folder: Path, step: int) -> None:
     # Orbax and tensorstore raise ValueError and others where a disk is full.
     except Exception as error:
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
-        raise UserError(
+        # A folder that is there, and could be written when the run began: the disk.
+        kind = EnvironmentFault if folder.is_dir() else UserError
+        raise kind(
             f"{folder}: the checkpoint of step {step} cannot be written "
             f"({type(error).__name__}: {reason}); free some space or give another "
             "--workdir; earlier checkpoints are as they were"
