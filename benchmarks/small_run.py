@@ -1,4 +1,4 @@
-"""A training of train.py that starts in seconds: files of people, and a config for them.
+"""A training of train.py that starts in seconds: files of people, and their config.
 
 The photos and annotations are random numbers of the right form: there is nothing to
 learn from them, but everything that a training does is done.
