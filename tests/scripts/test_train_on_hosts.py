@@ -17,13 +17,14 @@ from dsr_jax.training.metrics import METRICS_FILE, read_metrics
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-STEPS, BATCH = 20, 16
+STEPS, BATCH, SIDE_PX = 20, 16, 64
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     """Without a validation, whose errors are compared in tests/evaluation."""
-    return write_small_run(tmp_path_factory.mktemp("people"), STEPS, 4, 0)
+    folder = tmp_path_factory.mktemp("people")
+    return write_small_run(folder, STEPS, 4, 0, SIDE_PX)
 
 
 @pytest.fixture
@@ -98,8 +99,9 @@ def newest(folder):
 def check_same(records, expected):
     """Rounding alone may differ: sums of a batch are taken in another order.
 
-    A gate of a ReLU that turns because of it changes a gradient by up to 1 %, and that
-    Adam's first steps, which look at signs, make more of: 1e-4 holds after 20 steps.
+    A ReLU's gate that turns because of it changes the gradient at once, by 3 % if only
+    8 examples of 32² pixels have 4096 gates in the last layer, and Adam's first steps,
+    which go by signs, make more of it: 1e-3 after 20 steps. Here it is 2e-5.
     """
     assert [record["step"] for record in records] == [*range(1, STEPS + 1)]
     for record, other in zip(records, expected, strict=True):
