@@ -128,7 +128,9 @@ class Run:
           SystemExit: it failed.
         """
         if code := self.start().wait():
-            raise SystemExit(f"exit code {code}: see {self.workdir.with_suffix('.log')}")
+            raise SystemExit(
+                f"exit code {code}: see {self.workdir.with_suffix('.log')}"
+            )
 
 
 def measured_pace(run: Run) -> Pace:

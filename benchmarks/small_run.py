@@ -1,4 +1,4 @@
-"""A training of train.py that starts in seconds: files of people, and a config for them.
+"""A training of train.py that starts in seconds: files of people, and their config.
 
 The photos and annotations are random numbers of the right form: there is nothing to
 learn from them, but everything that a training does is done.
@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from dsr_jax.data import Batch, write_people
 
-PEOPLE, SIDE_PX = 23, 32
+PEOPLE = 23
+_LABELLED = slice(4, -4)
 
 _CONFIG = """
 from configs.base import base_config
@@ -44,18 +45,22 @@ def get_config():
 
 
 def write_small_run(
-    folder: Path, steps: int, checkpoint_every: int, evaluate_every: int
+    folder: Path,
+    steps: int,
+    checkpoint_every: int,
+    evaluate_every: int,
+    side_px: int = 32,
 ) -> Path:
     """Writes photos, label maps, annotations; gives the config file that names them."""
     people = folder / "people"
-    write_people(people, [random_people()])
+    write_people(people, [random_people(side_px)])
     config = folder / "config.py"
     config.write_text(
         _CONFIG.format(
             steps=steps,
             checkpoint_every=checkpoint_every,
             evaluate_every=evaluate_every,
-            side=SIDE_PX,
+            side=side_px,
             file=str(people / "annotations.npz"),
             images=str(people / "images"),
             labels=str(people / "labels"),
@@ -64,16 +69,18 @@ def write_small_run(
     return config
 
 
-def random_people() -> Batch:
-    """A number of people that no batch divides: epochs end inside of batches."""
+def random_people(side_px: int) -> Batch:
+    """So many that no batch divides them: epochs end inside of batches."""
     generator = np.random.default_rng(0)
     keypoints = generator.uniform(-0.9, 0.9, (PEOPLE, 49, 3))
     keypoints[..., 2] = generator.integers(0, 2, (PEOPLE, 49))
     keypoints[keypoints[..., 2] == 0] = 0
     poses = Rotation.from_rotvec(generator.normal(0, 0.5, (PEOPLE * 24, 3))).as_matrix()
-    labels = np.zeros((PEOPLE, SIDE_PX, SIDE_PX), np.uint8)
-    labels[:, 4:28, 8:24] = generator.integers(0, 20, (PEOPLE, 24, 16))
-    image = generator.integers(0, 256, (PEOPLE, SIDE_PX, SIDE_PX, 3)).astype(np.uint8)
+    shape = (PEOPLE, side_px, side_px)
+    labels = np.zeros(shape, np.uint8)
+    inner = labels[:, _LABELLED, _LABELLED]
+    inner[...] = generator.integers(0, 20, inner.shape)
+    image = generator.integers(0, 256, (*shape, 3)).astype(np.uint8)
     ones = np.ones(PEOPLE, np.float32)
     return Batch(
         image=image,

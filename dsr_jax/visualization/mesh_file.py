@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
 
 from dsr_jax.arrays import Array, Float, Int
 from dsr_jax.errors import UserError
@@ -34,6 +33,9 @@ def export_mesh(
     Raises:
       UserError: another suffix, or a folder that is missing or cannot be written to.
     """
+    # Half a second, which every start of a training would wait.
+    import trimesh
+
     kind = Path(path).suffix.lower()
     if kind not in MESH_SUFFIXES:
         known = ", ".join(MESH_SUFFIXES)
