@@ -113,12 +113,16 @@ def jit_train_step(
         found = _mapped(network, settings, mesh, how.accumulate, shardings.params)(
             (state.params, state.rng, state.statistics), use_dsr, scene, batch, stop
         )
-        norm = optax.tree.norm(found.gradient)
-        finite = jnp.isfinite(found.means["loss"]) & jnp.isfinite(norm)
-        finite &= state.fault == 0
         with jax.named_scope("optimizer"):
-            new = _updated(state, found, optimizer, how.ema_decay)
-            new = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, state)
+            norm = optax.tree.norm(found.gradient)
+            finite = jnp.isfinite(found.means["loss"]) & jnp.isfinite(norm)
+            finite &= state.fault == 0
+            # A branch: a choice number by number would copy both moments first.
+            new = jax.lax.cond(
+                finite,
+                lambda: _updated(state, found, optimizer, how.ema_decay),
+                lambda: state,
+            )
             first = jnp.where(state.fault == 0, state.step + 1, state.fault)
             new = dataclasses.replace(new, fault=jnp.where(finite, 0, first))
         new = jax.lax.with_sharding_constraint(new, shardings)

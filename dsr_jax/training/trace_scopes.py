@@ -20,7 +20,8 @@ PERFETTO = "perfetto_trace.json.gz"
 # The stages of a step; where they nest, an event belongs to the innermost.
 SCOPES = (
     *("regressor", "body", "joints", "camera", "semantics", "rasterizer"),
-    *("dsr_terms", "standard_terms", "objective", "optimizer"),
+    *("dsr_terms", "standard_terms", "objective"),
+    *("reduce_gradients", "optimizer"),
 )
 OTHER, UNNAMED = "other", "unnamed"
 # (program, instruction) → path of scopes.
