@@ -33,8 +33,8 @@ from dsr_jax.training.data_source import (
 )
 from dsr_jax.training.devices import check_batch, device_mesh, put_everywhere
 from dsr_jax.training.ending import ends_within
-from dsr_jax.training.example_book import ExampleBook
 from dsr_jax.training.examination import Examination
+from dsr_jax.training.example_book import ExampleBook
 from dsr_jax.training.fault import fault_reporter
 from dsr_jax.training.interruption import Interrupted, StopRequest
 from dsr_jax.training.loading import (

@@ -13,13 +13,15 @@ from absl import flags
 
 from dsr_jax.data.batch_reader import BatchReader, Delivery
 from dsr_jax.data.parent_process import end_with_parent
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault
 
 # How Grain names its worker processes.
 _WORKER_NAME = "grain-process-prefetch"
 # Batches that one process reads at a time: while the last examples of one are read,
 # the next is begun. As many wait to be taken.
 _BATCHES_AT_ONCE = 2
+# How long a read may take before the disk counts as stuck.
+READ_SECONDS = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Reading:
     """In each process that reads."""
     processes: int = 0
     """Worker processes; with 0 the threads are this process's own."""
-    timeout_seconds: float = 600.0
+    timeout_seconds: float = READ_SECONDS
     """How long a batch may take before the stream ends with an error."""
 
     def __post_init__(self) -> None:
@@ -67,14 +69,14 @@ class Batches(Iterator[Delivery]):
         """The next one.
 
         Raises:
-          UserError: a worker process has ended.
+          EnvironmentFault: a worker process has ended.
         """
         try:
             delivery: Delivery = next(self._iterator)
         except RuntimeError as error:
             if "terminated unexpectedly" not in str(error):
                 raise
-            raise UserError(
+            raise EnvironmentFault(
                 f"data: a worker process has ended ({_exit_code(error)}): memory or "
                 "/dev/shm may be full; lower 'data.worker_processes' or "
                 "'training.batch_size'"

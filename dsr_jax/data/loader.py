@@ -8,7 +8,7 @@ import collections
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import jax
@@ -18,9 +18,9 @@ from dsr_jax.arrays import Float
 from dsr_jax.data.batch import Batch
 from dsr_jax.data.batch_reader import BatchReader, Dataset, Delivery
 from dsr_jax.data.crops import CropDataset
-from dsr_jax.data.grain_workers import Batches, Reading
+from dsr_jax.data.grain_workers import READ_SECONDS, Batches, Reading
 from dsr_jax.data.order import DataSetShare, ExampleOrder
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 
 # Batches that are being prepared while one is used.
 _BATCHES_AHEAD = 2
@@ -69,8 +69,8 @@ class TrainingBatches(Iterator[Batch]):
         """The next batch; its troubles go to the data sets' tallies.
 
         Raises:
-          UserError: a file of a data set is missing or damaged, or a worker is stuck
-            or has died.
+          UserError: a file of a data set is missing or damaged.
+          EnvironmentFault: a worker is stuck or has died.
         """
         if self._feed is None:
             self._feed = _Feed(self._reader(), self._reading)
@@ -135,7 +135,7 @@ class _Feed:
             item = self._ready.get(timeout=self._reading.timeout_seconds)
         except queue.Empty as error:
             self._batches.kill()
-            raise UserError(
+            raise EnvironmentFault(
                 f"data: no batch for {self._reading.timeout_seconds:g} s: the disk or "
                 "a worker is stuck; look after it, or raise 'data.timeout_seconds'"
             ) from error
@@ -181,26 +181,35 @@ def training_batches(
 
 
 def ordered_batches(
-    dataset: Dataset, batch_size: int, workers: int = 8
+    dataset: Dataset,
+    batch_size: int,
+    workers: int = 8,
+    timeout_seconds: float = READ_SECONDS,
 ) -> Iterator[tuple[Batch, Float[np.ndarray, "B"]]]:
     """Every example once, in order and not augmented, for evaluation.
 
     Yields:
       A batch, and which of its examples count (1 or 0): the last batch is filled up
       with the last example, so that all have one shape.
+
+    Raises:
+      EnvironmentFault: an example took longer than `timeout_seconds` to be read.
     """
     starts = range(0, len(dataset), batch_size)
     last = len(dataset) - 1
     requests: Iterator[list[Request]] = (
         [(min(start + i, last), None) for i in range(batch_size)] for start in starts
     )
-    batches = _prepared(dataset, requests, workers)
+    batches = _prepared(dataset, requests, workers, timeout_seconds)
     for start, batch in zip(starts, batches, strict=True):
         yield batch, (start + np.arange(batch_size) <= last).astype(np.float32)
 
 
 def _prepared(
-    dataset: Dataset, requests: Iterable[list[Request]], workers: int
+    dataset: Dataset,
+    requests: Iterable[list[Request]],
+    workers: int,
+    timeout_seconds: float,
 ) -> Iterator[Batch]:
     """Reads examples in threads, a few batches ahead of the one that is asked for."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="examples")
@@ -209,14 +218,20 @@ def _prepared(
         for batch in requests:
             pending.append([pool.submit(dataset.example, *one) for one in batch])
             if len(pending) > _BATCHES_AHEAD:
-                yield _stack(pending.popleft())
+                yield _stack(pending.popleft(), timeout_seconds)
         while pending:
-            yield _stack(pending.popleft())
+            yield _stack(pending.popleft(), timeout_seconds)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _stack(examples: list[Future[Batch]]) -> Batch:
+def _stack(examples: list[Future[Batch]], timeout_seconds: float) -> Batch:
+    _, late = wait(examples, timeout_seconds)
+    if late:
+        raise EnvironmentFault(
+            f"data: no example for {timeout_seconds:g} s while a data set was read for "
+            "evaluation: the disk is stuck; look after it"
+        )
     return jax.tree.map(
         lambda *leaves: np.stack(leaves), *(f.result() for f in examples)
     )
