@@ -30,8 +30,8 @@ CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
 # What one changes to save a run that has blown up, the state's form being the same; who
-# reads the data, which are the same whoever does; what fits a run to another machine; and
-# what is kept of it.
+# reads the data, which are the same whoever does; what fits a run to another machine;
+# and what is kept of it.
 CHANGEABLE_KEYS = (
     *("optimizer.learning_rate", "optimizer.clip_norm"),
     *("data.workers", "data.worker_processes", "data.timeout_seconds"),
