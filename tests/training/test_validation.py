@@ -14,7 +14,7 @@ from dsr_jax.data import write_people
 from dsr_jax.errors import UserError
 from dsr_jax.evaluation import points
 from dsr_jax.regressor import default_mean_parameters
-from dsr_jax.training.devices import batch_sharded, device_mesh, replicated
+from dsr_jax.training.devices import batch_sharded, device_mesh
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
@@ -117,7 +117,7 @@ def test_a_state_is_measured_where_it_is_not(settings):
     """A state on one device is copied, and measured as the same weights are."""
     one = device_mesh(jax.devices()[3:])
     network, state = create_state(
-        TinyRegressor, optax.adam(1.0), jax.random.key(0), replicated(one)
+        TinyRegressor, optax.adam(1.0), jax.random.key(0), one
     )
     chosen = open_evaluation_set(settings, BODY, device_mesh(), "test", "bodies")
     result = chosen.measure(state_predictor(network)(state))

@@ -1,6 +1,7 @@
 """Writing one checkpoint, by all processes of a job together."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,8 +56,17 @@ def write_checkpoint(folder: Path, draft: Draft, agreement: Agreement) -> None:
         agreement.by_first(reported(lambda: _finish(partial, draft, leaves)))
     except UserError:
         if agreement.is_first:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
         raise
+
+
+def _remove(partial: Path) -> None:
+    """Tries for a second: threads of tensorstore may still be writing into it."""
+    for _ in range(10):
+        shutil.rmtree(partial, ignore_errors=True)
+        if not partial.exists():
+            return
+        time.sleep(0.1)
 
 
 def _begin(partial: Path, draft: Draft) -> None:
