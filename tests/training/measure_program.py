@@ -15,10 +15,10 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from configs.base import base_config
-from dsr_jax.between_hosts import is_first_host
 from dsr_jax.data import Batch
 from dsr_jax.data.synthetic import SyntheticSettings
 from dsr_jax.evaluation import PROTOCOLS, Bodies
+from dsr_jax.hosts import is_first_host
 from dsr_jax.regressor import default_mean_parameters
 from dsr_jax.training import data_source
 from dsr_jax.training.devices import BATCH_AXIS, device_mesh, local_mesh, replicated
