@@ -19,6 +19,7 @@ from tests.training.test_training_from_records import handmade_people
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.jobs,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
 ]
 

@@ -14,7 +14,7 @@ from benchmarks.small_run import write_small_run
 from dsr_jax.training.checkpoint.record import read_record
 from dsr_jax.training.metrics import METRICS_FILE, read_metrics
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.jobs]
 
 ROOT = Path(__file__).parents[2]
 STEPS, BATCH, SIDE_PX = 20, 16, 64

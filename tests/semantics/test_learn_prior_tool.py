@@ -150,6 +150,7 @@ def command(folder, output, stop_after=0):
 
 
 @pytest.mark.slow
+@pytest.mark.jobs
 def test_scans_are_counted_by_any_number_of_hosts(scans, tmp_path):
     files = {hosts: tmp_path / f"{hosts}.npz" for hosts in (1, 2, 4)}
     for hosts, file in files.items():
@@ -160,6 +161,7 @@ def test_scans_are_counted_by_any_number_of_hosts(scans, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.jobs
 def test_a_count_stopped_on_two_hosts_goes_on_on_one(scans, tmp_path):
     output, whole = tmp_path / "prior.npz", tmp_path / "whole.npz"
     for code, _, errors in run_hosts(COMMAND, 2, *command(scans, output, 1)):
@@ -174,6 +176,7 @@ def test_a_count_stopped_on_two_hosts_goes_on_on_one(scans, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.jobs
 def test_a_broken_scan_of_one_host_stops_all(scans, tmp_path):
     broken = tmp_path / "scans"
     shutil.copytree(scans, broken)
@@ -186,6 +189,7 @@ def test_a_broken_scan_of_one_host_stops_all(scans, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.jobs
 def test_people_are_counted_by_any_number_of_hosts(tmp_path):
     people = ["--people", 6, "--views", 1, "--image-size", 32, "--body", "free-lite"]
     # Three steps: one host has a device for each, of two one has less to do.

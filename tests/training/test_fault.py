@@ -265,20 +265,6 @@ def test_the_same_example_however_a_step_is_computed(monkeypatch, devices, how):
 
 
 @pytest.mark.slow
-def test_batch_norm_sees_the_parts_of_the_step():
-    """Equal images have no variance: weights that two different ones would blow up."""
-    run = Run(1, StepSettings(accumulate=2))
-    batch = changed("joints", (2, 5, 0), np.inf)
-    image = np.array(batch.image)
-    image[1], image[3] = image[0], image[2]
-    state = run.state()
-    kernel = state.params["linear"]["kernel"]
-    kernel[...] = jnp.full(kernel[...].shape, 3e38)
-    blame = run.fault(dataclasses.replace(batch, image=image), state)
-    assert blame == Blame("the loss term 'joints_3d' is", (2,))
-
-
-@pytest.mark.slow
 def test_a_semantic_term_alone(monkeypatch):
     monkeypatch.setitem(globals(), "SETTINGS", _with_semantics())
     patch(monkeypatch, "dsr_c", lambda batch: jnp.arange(len(batch.betas)) == 1)

@@ -12,6 +12,7 @@ runpy.run_module("tests.training.measure_program", run_name="__main__")
 
 
 @pytest.mark.slow
+@pytest.mark.jobs
 def test_hosts_without_a_common_step_agree(tmp_path):
     folders = {hosts: tmp_path / str(hosts) for hosts in (1, 2, 4)}
     for hosts, folder in folders.items():
