@@ -7,6 +7,8 @@ import struct
 
 import numpy as np
 import pytest
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import RecordWriter
 
 from dsr_jax.data import write_image
 from dsr_jax.errors import EnvironmentFault, UserError
@@ -83,18 +85,24 @@ def test_events_of_tensorboard(tmp_path):
     writer.close()
 
 
-def test_tensorboard_reads_the_events(tmp_path):
-    loader = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_file_loader"
-    )
+def test_events_are_framed_as_tensorboard_reads_them(tmp_path):
+    """As tensorboardX frames them, checksums included."""
     writer = MetricWriter(tmp_path, 6)
     writer.write(7, VALUES)
     writer.close()
     (file,) = tmp_path.glob("events*")
-    events = list(loader.EventFileLoader(str(file)).Load())
+    content, place, events = file.read_bytes(), 0, []
+    framed = RecordWriter(str(tmp_path / "theirs"))
+    for length in records_of_tensorboard(content):
+        events.append(Event.FromString(content[place + 12 : place + 12 + length]))
+        framed.write(content[place + 12 : place + 12 + length])
+        place += 16 + length
+    framed.close()
+    assert (tmp_path / "theirs").read_bytes() == content
     assert events[0].file_version == "brain.Event:2"
     assert events[1].step == 7 and events[1].session_log.status == 1
     assert [e.summary.value[0].tag for e in events[2:]] == list(VALUES)
+    assert {e.step for e in events[2:]} == {7}
 
 
 def test_pictures_and_results(tmp_path):
