@@ -94,10 +94,10 @@ class Place:
 
 
 def finish(process):
-    """Exit code and lines of standard error, without the progress bar's."""
+    """Exit code and lines of standard error, without those of progress bars."""
     _, errors = process.communicate(timeout=PATIENCE)
     lines = errors.replace("\r", "\n").splitlines()
-    kept = [x for x in lines if x.strip() and "step/s" not in x and "s/step" not in x]
+    kept = [line for line in lines if line.strip() and not re.search(r"\d%\|", line)]
     return process.returncode, kept
 
 
