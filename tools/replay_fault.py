@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dsr_jax.data import write_image
 from dsr_jax.errors import one_line_errors
 from dsr_jax.losses import TERMS
@@ -65,8 +67,8 @@ def table(found: Replay) -> list[str]:
 def save_people(found: Replay, path: Path) -> None:
     """Images and labels of those to blame, or of the first of the batch."""
     rows = (found.blame.rows or range(len(found.notes["batch"])))[:_DRAWN]
-    pictures = [found.batch.image[row] for row in rows]
-    pictures += [colour_label_map(found.batch.labels[row]) for row in rows]
+    pictures = [np.asarray(found.batch.image[row]) for row in rows]
+    pictures += [colour_label_map(np.asarray(found.batch.labels[row])) for row in rows]
     write_image(path, panel(pictures, columns=len(rows)))
 
 

@@ -36,6 +36,7 @@ def _end(seconds: float, code: int) -> None:
     # A halted one would stay behind for ever.
     for process in multiprocessing.active_children():
         process.kill()
+        process.join(1)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

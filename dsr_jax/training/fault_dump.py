@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dsr_jax.data import Batch
@@ -65,7 +66,7 @@ def write_dump(
         write_bytes(folder / STATE_FILE, _npz(arrays))
         parts = {
             "processes": jax.process_count(),
-            "devices": len(batch.image.sharding.device_set),
+            "devices": len(jnp.asarray(batch.image).sharding.device_set),
         }
         text = json.dumps({**notes, **parts}, indent=2) + "\n"
         # Last: a folder without it holds no whole dump.

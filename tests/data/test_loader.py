@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dsr_jax.data import Batch, Reading, ordered_batches, training_batches
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 
 COUNT = 7
 
@@ -92,6 +92,19 @@ def test_a_batch_may_be_larger_than_the_data_set():
     indices, _ = _take(2, batch_size=10, seed=0)
     assert indices.shape == (2, 10)
     np.testing.assert_array_equal(np.sort(indices.ravel()[:7]), np.arange(7))
+
+
+def test_a_stuck_read_in_an_evaluation_is_one_line():
+    class Stuck(_Numbers):
+        def example(self, index, generator=None):
+            released.wait(30)
+            return super().example(index, generator)
+
+    released = threading.Event()
+    with pytest.raises(EnvironmentFault, match=r"no example for 0\.2 s") as told:
+        next(ordered_batches(Stuck(), 3, timeout_seconds=0.2))
+    released.set()
+    assert told.value.exit_code == 75
 
 
 def test_ordered_batches_see_everything_once():
