@@ -154,7 +154,7 @@ def replayed(folder, *arguments):
 def test_a_run_that_diverges_names_people_and_leaves_a_dump(place, diverged):
     code, lines = diverged
     folder = place.folder / "diverged" / "faults" / "step_0000002"
-    assert code == 2 and len(lines) == 1
+    assert (code, len(lines)) == (2, 1), lines
     assert lines[0].startswith(
         "error: step 2: the network's output is not finite for people: 0000"
     )
@@ -207,6 +207,12 @@ def test_a_folder_that_is_no_dump(place):
 ####################################################################################
 
 
+def one_error(lines):
+    """Python says that it has cleaned up the shared memory of a lost worker."""
+    rest = [line for line in lines[1:] if "resource_tracker" not in line]
+    return lines[0].startswith("error: ") and not rest
+
+
 def with_workers(place, name):
     process = place.start(name, *FOREVER, "--config.data.worker_processes=1")
     until_step(process, place.folder / name, 2)
@@ -219,7 +225,7 @@ def test_a_halted_worker(place):
     os.kill(worker, signal.SIGSTOP)
     start = time.monotonic()
     code, lines = finish(process)
-    assert code == 75 and len(lines) == 1
+    assert code == 75 and one_error(lines), lines
     assert lines[0].startswith("error: data: no batch for 5 s: the disk or a worker")
     assert time.monotonic() - start < 60
     assert not Path(f"/proc/{worker}").exists()
@@ -230,7 +236,7 @@ def test_a_killed_worker(place):
     os.kill(worker, signal.SIGKILL)
     start = time.monotonic()
     code, lines = finish(process)
-    assert code == 75 and len(lines) == 1
+    assert code == 75 and one_error(lines), lines
     assert lines[0].startswith("error: data: a worker process has ended (exit code -9)")
     assert time.monotonic() - start < 60
 
@@ -248,7 +254,7 @@ def test_a_disk_that_does_not_answer(place):
         assert process.poll() is None
         time.sleep(0.1)
     code, lines = finish(process)
-    assert code == 75 and len(lines) == 1
+    assert (code, len(lines)) == (75, 1), lines
     assert lines[0].startswith("error: data: no batch for 5 s")
 
 
@@ -265,7 +271,7 @@ def test_a_disk_that_is_full_of_records(place):
     )
     code, lines = finish(limit)
     file = place.folder / "metrics" / "metrics.jsonl"
-    assert code == 75 and len(lines) == 1
+    assert (code, len(lines)) == (75, 1), lines
     events = re.escape(f"error: {file.parent}/events.out.tfevents.")
     assert re.match(events + ".*: cannot write: File too large", lines[0])
     records = [json.loads(line) for line in file.read_text().splitlines()]
@@ -283,7 +289,7 @@ def test_a_disk_that_is_full_of_checkpoints(place):
     code, lines = finish(place.start("small", before=before))
     if code in (1, 99) and "mount" in "".join(lines):
         pytest.skip("no disk may be mounted here")
-    assert code == 75 and len(lines) == 1
+    assert (code, len(lines)) == (75, 1), lines
     start = f"error: {folder}/checkpoints: the checkpoint of step 2 cannot be written"
     assert lines[0].startswith(start) and "free some space" in lines[0]
 
@@ -293,7 +299,7 @@ def test_a_folder_that_is_deleted(place):
     until_step(process, place.folder / "deleted", 2)
     shutil.rmtree(place.folder / "deleted")
     code, lines = finish(process)
-    assert code == 2 and len(lines) == 1
+    assert (code, len(lines)) == (2, 1), lines
     assert "deleted/metrics.jsonl: cannot write: it was deleted or moved" in lines[0]
 
 
@@ -316,7 +322,7 @@ def test_a_damaged_checkpoint_and_damaged_metrics(place):
     _, *rest = metrics.read_bytes().splitlines()
     metrics.write_bytes(b"\n".join([b"\xff\x00{", b"[1]", b'{"loss": 1}', *rest, b"{"]))
     code, lines = finish(place.start("damaged"))
-    assert code == 0 and len(lines) == 2
+    assert (code, len(lines)) == (0, 2), lines
     assert lines[0].startswith(f"{folder}/checkpoints/4: damaged (")
     assert lines[1] == f"{metrics}: 4 damaged line(s) dropped"
     records = [json.loads(line) for line in metrics.read_text().splitlines()]
@@ -336,5 +342,5 @@ def test_a_damaged_config(place):
     folder = place.copy("confused", of="whole")
     (folder / "config.json").write_text('{"training": ')
     code, lines = finish(place.start("confused"))
-    assert code == 2 and len(lines) == 1
+    assert (code, len(lines)) == (2, 1), lines
     assert lines[0].startswith(f"error: {folder}/config.json: cannot be read as JSON")
