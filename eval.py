@@ -35,6 +35,7 @@ from dsr_jax.evaluation import (
 from dsr_jax.hosts import WAIT_SECONDS, Hosts, joined_hosts
 from dsr_jax.training.command_line import join_values, require, run_script
 from dsr_jax.training.devices import device_mesh
+from dsr_jax.training.ending import ends_within
 from dsr_jax.training.error_gallery import error_gallery
 from dsr_jax.training.loading import configured_mean, load_regressor
 from dsr_jax.training.run_folder import check_same_network, read_run_config
@@ -138,4 +139,5 @@ def run() -> None:
 
 
 if __name__ == "__main__":
-    run()
+    with ends_within():
+        run()

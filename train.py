@@ -18,6 +18,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from dsr_jax.data import write_image
+from dsr_jax.errors import Interrupted
 from dsr_jax.evaluation import format_evaluation, write_evaluation
 from dsr_jax.hosts import WAIT_SECONDS, Hosts, is_first_host, joined_hosts
 from dsr_jax.training.checkpoint import Checkpoints, Retention
@@ -36,7 +37,7 @@ from dsr_jax.training.ending import ends_within
 from dsr_jax.training.examination import Examination
 from dsr_jax.training.example_book import ExampleBook
 from dsr_jax.training.fault import fault_reporter
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.loading import (
     check_start_from,
     configured_mean,

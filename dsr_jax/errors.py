@@ -8,6 +8,7 @@ own.
 
 import contextlib
 import difflib
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -25,6 +26,15 @@ class EnvironmentFault(UserError):
     """
 
     exit_code = 75
+
+
+class Interrupted(Exception):
+    """The user or the system asked to stop; the run is not done."""
+
+    def __init__(self, signal_number: int):
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number
+        """130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

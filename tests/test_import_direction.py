@@ -9,14 +9,13 @@ import dsr_jax
 
 ROOT = pathlib.Path(dsr_jax.__file__).parent
 BASE = {"arrays", "numerics", "rotations", "errors", "files", "settings"}
-BASE |= {"npz_file", "untrusted_pickle", "between_hosts"}
+BASE |= {"npz_file", "untrusted_pickle", "hosts"}
 DOMAIN = {"body", "camera", "rasterizer", "semantics"}
 MODELS = {"data", "regressor"}
 # The layers in order; a module may import earlier layers and its own package.
 ALLOWED = {name: set(BASE) for name in BASE}
 ALLOWED |= {name: BASE for name in DOMAIN}
 ALLOWED |= {name: BASE | DOMAIN for name in MODELS}
-ALLOWED["hosts"] = BASE
 ALLOWED["parsing"] = BASE | DOMAIN | {"data"}
 ALLOWED["losses"] = BASE | DOMAIN | MODELS
 ALLOWED["pipeline"] = ALLOWED["losses"] | {"losses"}
@@ -24,7 +23,7 @@ TOP = ALLOWED["pipeline"] | {"pipeline"}
 ALLOWED["export"] = TOP
 ALLOWED["evaluation"] = TOP
 ALLOWED["visualization"] = TOP
-ALLOWED["training"] = TOP | {"evaluation", "hosts", "visualization"}
+ALLOWED["training"] = TOP | {"evaluation", "visualization"}
 ALLOWED["fitting"] = ALLOWED["training"] | {"training"}
 
 

@@ -30,10 +30,10 @@ from dsr_jax.data.records import (
     verify_records,
 )
 from dsr_jax.data.records.journal import skipped_path
-from dsr_jax.errors import UserError
+from dsr_jax.errors import Interrupted, UserError
 from dsr_jax.semantics import TAXONOMIES
 from dsr_jax.training.command_line import require, run_script
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.progress import progress_bar
 
 FLAGS = flags.FLAGS

@@ -6,12 +6,15 @@ Every process gets its number in the environment, as on a cluster. Process 0's o
 comes as it is, the others' with their number before each line. Ctrl-C and SIGTERM are
 passed on to all of them. Once a process has failed, or was told to stop, the rest have
 `--grace` seconds before they are killed. The exit code is that of the process that
-failed first (128 + n if signal n killed it), and 0 if none did.
+failed first (128 + n if signal n killed it), and 0 if none did. With `--cores 1` each
+process computes on one core of its own, as long as there are enough; without, every
+process uses all of them.
 """
 
 import argparse
 import contextlib
 import ctypes
+import functools
 import os
 import queue
 import signal
@@ -31,8 +34,10 @@ from dsr_jax.hosts.job import ADDRESS, COUNT, INDEX
 _GRACE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _DEVICES_FLAG = "--xla_force_host_platform_device_count"
-# PR_SET_PDEATHSIG of Linux's prctl.
+# PR_SET_PDEATHSIG of Linux's prctl, and the library that has it: looked up before any
+# process is forked, when another thread may hold the loader's lock.
 _SIGNAL_AT_PARENTS_END = 1
+_LIBC = ctypes.CDLL(None)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,8 +50,15 @@ class _Parser(argparse.ArgumentParser):
 class Launch:
     """The processes, from their start until the last one has ended."""
 
-    def __init__(self, command: list[str], processes: int, devices: int, grace: float):
-        self._grace = grace
+    def __init__(
+        self,
+        command: list[str],
+        processes: int,
+        devices: int,
+        grace: float,
+        cores: int = 0,
+    ):
+        self._grace, self._cores = grace, cores
         self._ended: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         # Handlers first: a process that is started is always told.
@@ -94,8 +106,13 @@ class Launch:
             errors="replace",
             # A terminal's Ctrl-C would come twice, which means: at once, unsaved.
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=functools.partial(_die_with_parent, os.getpid()),
         )
+        if self._cores:
+            # Before Python has come to import anything that counts its cores.
+            own = cores_of(int(environment[INDEX]), self._cores)
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(process.pid, own)
         prefix = f"[{environment[INDEX]}] "
         for source, target in (
             (process.stdout, sys.stdout),
@@ -147,11 +164,19 @@ def job_environment(
     }
 
 
+def cores_of(index: int, cores: int) -> set[int]:
+    """The cores of one process; where they run out, processes share from the first."""
+    available = sorted(os.sched_getaffinity(0))
+    places = range(index * cores, (index + 1) * cores)
+    return {available[place % len(available)] for place in places}
+
+
 def main() -> int:
     """The launcher from top to bottom."""
     parser = _Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, required=True, help="how many")
     parser.add_argument("--devices", type=int, default=1, help="CPU devices of each")
+    parser.add_argument("--cores", type=int, default=0, help="of each process; 0: all")
     parser.add_argument(
         "--grace",
         type=float,
@@ -163,13 +188,21 @@ def main() -> int:
     command = arguments.command[arguments.command[:1] == ["--"] :]
     if min(arguments.processes, arguments.devices) < 1:
         raise UserError("command line: --processes and --devices are at least 1")
+    if arguments.cores and not hasattr(os, "sched_setaffinity"):
+        raise UserError("command line: --cores needs Linux: leave it out")
+    if arguments.cores < 0:
+        raise UserError("command line: --cores is at least 1, or 0 for all")
     if not command or not os.path.isfile(command[0]):
         raise UserError(
             f"command line: {command[0] if command else 'the script'} is no file: give "
             "a script and its arguments after --"
         )
     launch = Launch(
-        command, arguments.processes, arguments.devices, max(0.0, arguments.grace)
+        command,
+        arguments.processes,
+        arguments.devices,
+        max(0.0, arguments.grace),
+        arguments.cores,
     )
     return launch.wait()
 
@@ -180,10 +213,12 @@ def _prefix_lines(source: TextIO, target: TextIO, prefix: str) -> None:
         target.flush()
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """In the new process: it must not outlive a launcher that is killed."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
+        _LIBC.prctl(_SIGNAL_AT_PARENTS_END, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGKILL)
 
 
 def _free_port() -> int:

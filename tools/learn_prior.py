@@ -27,8 +27,9 @@ import numpy as np
 from dsr_jax.body import BodyModel, load_body
 from dsr_jax.data.scans import find_scans
 from dsr_jax.data.synthetic import whole_people
-from dsr_jax.errors import UserError, one_line_errors
+from dsr_jax.errors import Interrupted, UserError, one_line_errors
 from dsr_jax.hosts import is_first_host, joined_hosts
+from dsr_jax.hosts.shared_failure import failing_together
 from dsr_jax.semantics import (
     TAXONOMIES,
     mirror_vertices,
@@ -38,9 +39,9 @@ from dsr_jax.semantics import (
     taxonomy_by_name,
 )
 from dsr_jax.training.command_line import OneLineParser
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.ending import ends_within
+from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.prior_counts import scan_votes, synthetic_votes
-from dsr_jax.training.shared_failure import failing_together
 
 _BROKEN_SHOWN = 10
 _SYNTHETIC = {"people": 1000, "views": 10, "image_size": 224, "seed": 0}
@@ -198,4 +199,5 @@ def _write(
 
 
 if __name__ == "__main__":
-    main()
+    with ends_within():
+        main()

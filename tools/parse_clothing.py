@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import Interrupted, UserError
 from dsr_jax.parsing import (
     RECIPES,
     RECORD_FILE,
@@ -30,7 +30,7 @@ from dsr_jax.parsing import (
     recipe_by_name,
 )
 from dsr_jax.training.command_line import require, run_script
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.interruption import StopRequest
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The .onnx file.")

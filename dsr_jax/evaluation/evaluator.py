@@ -11,7 +11,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from dsr_jax.arrays import Array, Bool, Float, Int
-from dsr_jax.between_hosts import raise_together
 from dsr_jax.body import BodyParams, mean_pose
 from dsr_jax.data import Batch, ordered_batches
 from dsr_jax.errors import UserError
@@ -33,6 +32,7 @@ from dsr_jax.evaluation.points import (
     true_points,
 )
 from dsr_jax.evaluation.protocol import Protocol
+from dsr_jax.hosts.shared_failure import raise_together
 
 Predict = Callable[[Any], BodyParams]
 Tree = TypeVar("Tree")

@@ -13,7 +13,6 @@ from jax.sharding import Mesh, PartitionSpec
 from scipy.spatial.transform import Rotation
 
 from dsr_jax.arrays import Array, Key
-from dsr_jax.between_hosts import gather_bytes
 from dsr_jax.body import BodyModel
 from dsr_jax.data import (
     AugmentationSettings,
@@ -33,6 +32,7 @@ from dsr_jax.data import (
 )
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
+from dsr_jax.hosts.exchange import gather_bytes
 from dsr_jax.training.devices import BATCH_AXIS, at_most, put_batch
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from dsr_jax.between_hosts import gather_bytes
+from dsr_jax.hosts.exchange import gather_bytes
 
 INPUT, SLOWEST_INPUT = "seconds/input", "seconds/input_slowest"
 # What all hosts together have; of memory, the largest; of the rest, the first host's.

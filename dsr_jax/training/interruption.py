@@ -5,16 +5,9 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from dsr_jax.errors import Interrupted
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupted(Exception):
-    """The user or the system asked to stop; the run is not done."""
-
-    def __init__(self, signal_number: int):
-        super().__init__(signal.Signals(signal_number).name)
-        self.exit_code = 128 + signal_number
-        """130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
 
 class StopRequest:

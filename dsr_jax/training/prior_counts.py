@@ -24,17 +24,17 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from dsr_jax.arrays import Array, Float, Key
-from dsr_jax.between_hosts import gather_bytes, sum_over_hosts
 from dsr_jax.body import BodyModel
 from dsr_jax.data.scans import ScanCount, count_files, count_scans
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_views
 from dsr_jax.errors import UserError
+from dsr_jax.hosts.exchange import gather_bytes, sum_over_hosts
+from dsr_jax.hosts.shared_failure import failing_together
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import NUM_LABELS, Taxonomy, accumulate_label_counts
 from dsr_jax.training.devices import BATCH_AXIS, at_most, local_mesh
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar
-from dsr_jax.training.shared_failure import failing_together
 
 # Synthetic people rendered together; no step is smaller, so that all share a program.
 _PEOPLE_A_STEP = 4

@@ -2,11 +2,12 @@
 
 import pytest
 
+from dsr_jax.errors import EnvironmentFault
 from tests.processes import run_hosts, succeed
 
 ROWS = """
 import numpy as np
-from dsr_jax.between_hosts import gather_bytes, sum_over_hosts
+from dsr_jax.hosts.exchange import gather_bytes, sum_over_hosts
 from dsr_jax.evaluation.error_rows import gather_rows, host_share
 random = np.random.default_rng(0)
 rows = {"index": np.arange(3, 24, 2), "joints": random.normal(size=(11, 14))}
@@ -26,14 +27,14 @@ print("all rows on host", jax.process_index())
 
 BROKEN = """
 from dsr_jax.body import load_body
-from dsr_jax.errors import UserError, one_line_errors
+from dsr_jax.errors import EnvironmentFault, one_line_errors
 from dsr_jax.evaluation import PROTOCOLS, Bodies, evaluate, predict_mean_body
 from tests.evaluation.fake_people import FakePeople, fake_people
 
 class Broken(FakePeople):
     def example(self, index, generator=None):
         if index == 1:
-            raise UserError("photo 1: broken; leave it out")
+            raise EnvironmentFault("photo 1: the disk does not answer")
         return super().example(index, generator)
 
 body = Bodies(load_body("free-lite"))
@@ -53,7 +54,8 @@ def test_both_have_all_rows():
 @pytest.mark.slow
 @pytest.mark.jobs
 def test_a_photo_that_one_host_cannot_read_stops_both():
+    """With its exit code, which tells a scheduler to try again."""
     for code, _, errors in run_hosts(BROKEN, 2):
-        assert code == 2
-        assert "error: photo 1: broken; leave it out" in errors
+        assert code == EnvironmentFault.exit_code
+        assert "error: photo 1: the disk does not answer" in errors
         assert "Traceback" not in errors

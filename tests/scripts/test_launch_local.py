@@ -69,6 +69,24 @@ print("error", os.environ["XLA_FLAGS"], os.environ["JAX_PLATFORMS"], file=sys.st
     assert sorted(errors.splitlines()) == sorted(expected)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only")
+def test_cores_of_each_process(tmp_path):
+    """One of its own, and the first again where they run out."""
+    available = sorted(os.sched_getaffinity(0))
+    count = len(available) + 1
+    text = """
+time.sleep(0.5)
+print(sorted(os.sched_getaffinity(0)))
+"""
+    process = start(tmp_path, text, "--processes", count, "--cores", 1)
+    output, _ = process.communicate(timeout=60)
+    expected = [[available[place % len(available)]] for place in range(count)]
+    lines = [line.rpartition("] [")[2] for line in output.splitlines()]
+    assert sorted(line.strip("[]") for line in lines) == sorted(
+        str(core) for (core,) in expected
+    )
+
+
 @pytest.mark.parametrize(
     ("end", "code"),
     [("sys.exit(2)", 2), ("os.kill(os.getpid(), 9)", 137), ("1 / 0", 1)],

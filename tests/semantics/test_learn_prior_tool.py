@@ -8,9 +8,9 @@ import pytest
 
 from dsr_jax.body import load_body
 from dsr_jax.data.scans import write_scan
-from dsr_jax.errors import UserError
+from dsr_jax.errors import Interrupted, UserError
 from dsr_jax.semantics import CIHP, load_prior
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.interruption import StopRequest
 from tests.processes import run_hosts, succeed
 
 TOOL = Path(__file__).parents[2] / "tools" / "learn_prior.py"

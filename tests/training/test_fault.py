@@ -265,6 +265,21 @@ def test_the_same_example_however_a_step_is_computed(monkeypatch, devices, how):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("accumulate", "rows"), [(1, (0, 1, 2, 3)), (2, (0, 1))])
+def test_batch_norm_spreads_one_photo_over_its_part(monkeypatch, accumulate, rows):
+    """A white photo becomes no number where photos are normalised."""
+    normalize = pipeline.normalize_image
+
+    def spoiled(image):
+        white = jnp.all(image == 255, axis=(1, 2, 3), keepdims=True)
+        return jnp.where(white, jnp.nan, normalize(image))
+
+    monkeypatch.setattr(pipeline, "normalize_image", spoiled)
+    blame = Run(1, StepSettings(accumulate=accumulate)).fault(changed("image", 1, 255))
+    assert blame == Blame("the network's output is", rows)
+
+
+@pytest.mark.slow
 def test_a_semantic_term_alone(monkeypatch):
     monkeypatch.setitem(globals(), "SETTINGS", _with_semantics())
     patch(monkeypatch, "dsr_c", lambda batch: jnp.arange(len(batch.betas)) == 1)

@@ -12,12 +12,12 @@ import pytest
 
 from dsr_jax.body import load_body
 from dsr_jax.data import Batch
-from dsr_jax.errors import UserError
+from dsr_jax.errors import Interrupted, UserError
 from dsr_jax.pipeline import Scene
 from dsr_jax.semantics import SemanticPrior
 from dsr_jax.training.checkpoint import Checkpoints
 from dsr_jax.training.compilation import Compilations
-from dsr_jax.training.interruption import Interrupted, StopRequest
+from dsr_jax.training.interruption import StopRequest
 from dsr_jax.training.loop import Hooks, Loop
 from dsr_jax.training.metrics import MetricWriter, read_metrics
 from dsr_jax.training.settings import TrainingSettings

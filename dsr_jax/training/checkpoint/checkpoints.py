@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dsr_jax.errors import UserError
+from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.training.checkpoint import folder as folders
-from dsr_jax.training.checkpoint.agreement import Agreement
 from dsr_jax.training.checkpoint.background import Background
 from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.folder import Entry
@@ -79,8 +79,8 @@ class Checkpoints:
         self._folder = workdir / CHECKPOINTS
         self._retention = retention
         self._read_only = read_only
-        self._agreement = Agreement(f"{self._folder}")
-        self._writers = Agreement(f"writing {self._folder}")
+        self._agreement = Agreement(f"{self._folder}", (Damaged,))
+        self._writers = Agreement(f"writing {self._folder}", (Damaged,))
         self._background = Background()
         found = self._agreement.by_first(self._open)
         self._entries = {int(step): Entry(**entry) for step, entry in found.items()}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax
 
-from dsr_jax.training.checkpoint.agreement import Agreement
+from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.training.checkpoint.fingerprint import (
     fingerprint_text,
     own_sum,

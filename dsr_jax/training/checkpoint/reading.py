@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dsr_jax.errors import UserError
-from dsr_jax.training.checkpoint.agreement import Agreement
+from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.training.checkpoint.arrays import item_shapes, read_item
 from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.items import REGRESSOR, Item

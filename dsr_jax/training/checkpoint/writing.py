@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from dsr_jax.errors import EnvironmentFault, UserError
-from dsr_jax.training.checkpoint.agreement import Agreement
+from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.training.checkpoint.arrays import finish_item, write_item
 from dsr_jax.training.checkpoint.folder import PARTIAL, commit
 from dsr_jax.training.checkpoint.items import Item

@@ -7,14 +7,14 @@ exchange some while the devices are busy with a step.
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
 from jax._src import distributed  # no public way to the coordination service
 
 from dsr_jax.errors import EnvironmentFault, UserError
-from dsr_jax.training.checkpoint.damage import Damaged
+from dsr_jax.hosts.shared_failure import first_failure, words_of
 
 TIMEOUT_SECONDS = 600
 _instances = itertools.count()
@@ -23,10 +23,16 @@ Result = TypeVar("Result")
 
 
 class Agreement:
-    """Exchanges of one thread; made by all processes in the same order."""
+    """Exchanges of one thread; made by all processes in the same order.
 
-    def __init__(self, purpose: str):
+    Args:
+      purpose: what error lines begin with.
+      kinds: exceptions beside `UserError` that keep their type in other processes.
+    """
+
+    def __init__(self, purpose: str, kinds: Sequence[type[Exception]] = ()):
         self._purpose = purpose
+        self._kinds = kinds
         self._prefix = f"dsr_jax/{purpose}/{next(_instances)}"
         self._number = 0
 
@@ -39,7 +45,7 @@ class Agreement:
         """What `action` returned in the first process, given to all; JSON-able.
 
         Raises:
-          UserError, Damaged: as it was raised there.
+          UserError, or one of `kinds`: as it was raised there.
         """
         return self._exchange(action if self.is_first else lambda: None)[0]
 
@@ -47,7 +53,7 @@ class Agreement:
         """What `action` returned here, if it succeeded in every process.
 
         Raises:
-          UserError, Damaged: as it was raised here or in another process.
+          UserError, or one of `kinds`: as it was raised here or in another process.
         """
         results: list[Result] = []
         self._exchange(lambda: results.append(action()))
@@ -63,14 +69,14 @@ class Agreement:
             value = action()
         except Exception as error:
             failure = error
-        kind = "" if failure is None else type(failure).__name__
-        message = {"value": value, "kind": kind, "text": str(failure)}
-        answers = [json.loads(answer) for answer in self._gather(json.dumps(message))]
+        message = json.dumps([value, words_of(failure, self._kinds)])
+        answers = [json.loads(answer) for answer in self._gather(message)]
         if failure is not None:
             raise failure
-        for process, answer in enumerate(answers):
-            _raise_again(process, answer["kind"], answer["text"])
-        return [answer["value"] for answer in answers]
+        raised = first_failure([words for _, words in answers], self._kinds)
+        if raised is not None:
+            raise raised
+        return [value for value, _ in answers]
 
     def _gather(self, message: str) -> list[str]:
         count, own = jax.process_count(), jax.process_index()
@@ -99,13 +105,3 @@ class Agreement:
                 f"{self._purpose}: process {process} gave no answer within "
                 f"{TIMEOUT_SECONDS} s; look at its output, and start all processes anew"
             ) from error
-
-
-def _raise_again(process: int, kind: str, text: str) -> None:
-    if kind == Damaged.__name__:
-        raise Damaged(text)
-    for known in (UserError, EnvironmentFault):
-        if kind == known.__name__:
-            raise known(text)
-    if kind:
-        raise UserError(f"process {process} failed: {kind}: {text}; see its output")

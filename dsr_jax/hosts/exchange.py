@@ -1,6 +1,7 @@
-"""What hosts tell each other outside of compiled steps; every host must call each.
+"""What hosts tell each other through their devices; every host must call each.
 
-JAX joins the hosts (`jax.distributed`); on one host nothing is sent.
+For the main thread, between steps, and for any amount of data. What a thread in the
+background has to say goes by `agreement`. On one host nothing is sent.
 """
 
 import jax
@@ -8,7 +9,6 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from dsr_jax.arrays import Float
-from dsr_jax.errors import UserError
 
 
 def gather_bytes(content: bytes) -> list[bytes]:
@@ -31,18 +31,3 @@ def sum_over_hosts(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*s
     # As bytes: JAX would round 64-bit numbers to 32.
     parts = [np.frombuffer(part, np.float64) for part in gather_bytes(own.tobytes())]
     return np.sum(parts, axis=0).reshape(own.shape)
-
-
-def first_line(line: str) -> str:
-    """The line of the first host that has one; "" if none has."""
-    lines = (content.decode() for content in gather_bytes(line.encode()))
-    return next((said for said in lines if said), "")
-
-
-def raise_together(failure: UserError | None) -> None:
-    """Raises the mistake of the first host that met one, on every host."""
-    line = first_line("" if failure is None else str(failure))
-    if failure is not None and str(failure) == line:
-        raise failure
-    if line:
-        raise UserError(line)
