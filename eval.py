@@ -32,7 +32,7 @@ from dsr_jax.evaluation import (
     read_evaluation,
     write_evaluation,
 )
-from dsr_jax.hosts import WAIT_SECONDS, Hosts, joined_hosts
+from dsr_jax.hosts import STUCK_SECONDS, WAIT_SECONDS, Hosts, joined_hosts
 from dsr_jax.training.command_line import join_values, require, run_script
 from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.ending import ends_within
@@ -63,6 +63,9 @@ GALLERY = flags.DEFINE_integer(
 HOST_WAIT = flags.DEFINE_float(
     "host_wait", WAIT_SECONDS, "Seconds to wait for a job's other processes.", 1.0
 )
+STUCK_AFTER = flags.DEFINE_float(
+    "stuck_after", STUCK_SECONDS, "Seconds in which something must move.", 1.0
+)
 COMPARE = flags.DEFINE_list("compare", None, "Two JSON files of earlier evaluations.")
 
 
@@ -72,7 +75,7 @@ def main(_: list[str]) -> None:
         compare(COMPARE.value)
         return
     require(config=CONFIG.value, checkpoint=CHECKPOINT.value)
-    with joined_hosts(HOST_WAIT.value) as hosts:
+    with joined_hosts(HOST_WAIT.value, stuck_seconds=STUCK_AFTER.value) as hosts:
         evaluate(hosts)
 
 

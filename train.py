@@ -20,7 +20,13 @@ from ml_collections import config_flags
 from dsr_jax.data import write_image
 from dsr_jax.errors import Interrupted
 from dsr_jax.evaluation import format_evaluation, write_evaluation
-from dsr_jax.hosts import WAIT_SECONDS, Hosts, is_first_host, joined_hosts
+from dsr_jax.hosts import (
+    STUCK_SECONDS,
+    WAIT_SECONDS,
+    Hosts,
+    is_first_host,
+    joined_hosts,
+)
 from dsr_jax.training.checkpoint import Checkpoints, Retention
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.compilation import Compilations
@@ -77,6 +83,9 @@ PROFILE = flags.DEFINE_integer(
 HOST_WAIT = flags.DEFINE_float(
     "host_wait", WAIT_SECONDS, "Seconds to wait for a job's other processes.", 1.0
 )
+STUCK_AFTER = flags.DEFINE_float(
+    "stuck_after", STUCK_SECONDS, "Seconds in which something must move.", 1.0
+)
 
 
 def main(_: list[str]) -> int:
@@ -84,7 +93,9 @@ def main(_: list[str]) -> int:
     require(config=CONFIG.value, workdir=WORKDIR.value)
     with StopRequest() as stop, Compilations() as compilations:
         try:
-            with joined_hosts(HOST_WAIT.value, check=stop.check) as hosts:
+            with joined_hosts(
+                HOST_WAIT.value, check=stop.check, stuck_seconds=STUCK_AFTER.value
+            ) as hosts:
                 run(stop, hosts, compilations)
         except Interrupted as interruption:
             if is_first_host():
@@ -165,9 +176,7 @@ def run(stop: StopRequest, hosts: Hosts, compilations: Compilations) -> None:
     #                                Step, then the loop                               #
     ####################################################################################
 
-    how = StepSettings(
-        training.accumulate, training.parameters, settings.optimizer.ema_decay
-    )
+    how = StepSettings.of(settings)
     train_step = build_train_step(network, optimizer, settings.pipeline, mesh, how)
     bodies = state_predictor(network)
     people = first_people(validation.dataset, training.pictures)

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from dsr_jax.training.checkpoint import CHECKPOINTS
 from dsr_jax.training.checkpoint.arrays import read_item
-from dsr_jax.training.checkpoint.record import Record, check_files, read_record
+from dsr_jax.training.checkpoint.record import check_files, read_record
 from dsr_jax.training.metrics import METRICS_FILE, read_metrics
-from dsr_jax.training.run_folder import CHECKPOINTS
 
 # What the log says of the machine, not of the training.
 _OF_THE_MACHINE = ("seconds/", "memory/", "compile/", "images_per_second")
@@ -20,14 +20,12 @@ def differences(first: Path, second: Path, steps: int) -> list[str]:
     """What is not the same, bit for bit, in two runs of `steps` steps; [] if all is.
 
     The last state: weights, statistics, optimizer, random keys. The log: every step
-    once, and all that it says of each step's examples. The stream: every kept
-    checkpoint stands behind as many examples as its steps have. And nothing unfinished
-    lies in the second run's folder.
+    once, and all that it says of each step's examples: another person in a step would
+    change its losses. And nothing unfinished lies in the second run's folder.
     """
     return [
         *_of_states(first, second, steps),
         *_of_logs(first, second, steps),
-        *_of_streams(second),
         *_leftovers(second),
     ]
 
@@ -79,17 +77,6 @@ def _of_logs(first: Path, second: Path, steps: int) -> Iterator[str]:
 
 def _of_training(record: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in record.items() if not n.startswith(_OF_THE_MACHINE)}
-
-
-def _of_streams(folder: Path) -> Iterator[str]:
-    records: list[Record] = [
-        read_record(place)
-        for place in (folder / CHECKPOINTS).iterdir()
-        if place.name.isdecimal()
-    ]
-    a_step = {record.data["position"] / record.step for record in records}
-    if len(a_step) != 1:
-        yield f"the checkpoints stand behind {sorted(a_step)} examples a step"
 
 
 def _leftovers(folder: Path) -> Iterator[str]:

@@ -28,6 +28,12 @@ class EnvironmentFault(UserError):
     exit_code = 75
 
 
+class PeerDefect(UserError):
+    """A defect in another process of the job, which has shown its traceback there."""
+
+    exit_code = 1
+
+
 class Interrupted(Exception):
     """The user or the system asked to stop; the run is not done."""
 

@@ -61,9 +61,13 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def to_blame(error: OSError) -> type[UserError]:
+    """`EnvironmentFault` if the disk is full or broken, else `UserError`."""
+    return EnvironmentFault if error.errno in _OF_THE_DISK else UserError
+
+
 def cannot_write(path: str | Path, error: OSError) -> UserError:
     """What to raise for a file that cannot be written."""
-    kind = EnvironmentFault if error.errno in _OF_THE_DISK else UserError
-    return kind(
+    return to_blame(error)(
         f"{path}: cannot write: {error.strerror}; check the folder and the disk"
     )

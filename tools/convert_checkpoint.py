@@ -39,7 +39,7 @@ from dsr_jax.regressor import (
 )
 from dsr_jax.regressor.safetensors_file import encode_safetensors
 from dsr_jax.regressor.torch_file import encode_torch_file
-from dsr_jax.training.checkpoint import Checkpoints
+from dsr_jax.training.checkpoint import CHECKPOINTS, Checkpoints
 from dsr_jax.training.command_line import require, run_script
 from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.loading import (
@@ -48,7 +48,7 @@ from dsr_jax.training.loading import (
     start_from_file,
 )
 from dsr_jax.training.optimizer import build_optimizer
-from dsr_jax.training.run_folder import CHECKPOINTS, open_run_folder
+from dsr_jax.training.run_folder import open_run_folder
 from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import create_state
 

@@ -6,7 +6,7 @@
 Needs the dump, the run's config.json and the files of body and prior that it names; no
 data set, no checkpoint, and any number of devices. Prints every loss term, and for
 which examples it or its derivative is not finite. Exit code 0: the step is not finite
-here either; 1: here it is; 2: there is no such dump.
+here either; 3: here it is; 2: there is no such dump.
 """
 
 import sys
@@ -94,7 +94,8 @@ def main() -> int:
     print(report(found, arguments.fault))
     if arguments.save is not None:
         save_people(found, arguments.save)
-    return 0 if found.reproduced else 1
+    # Not 1, which a defect ends with.
+    return 0 if found.reproduced else 3
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 from dsr_jax.evaluation.alignment import similarity_align
 from dsr_jax.evaluation.joint_errors import per_vertex_error, point_errors
 from dsr_jax.evaluation.points import Points
+from dsr_jax.hosts.exchange import gather_bytes
 
 Rows = dict[str, np.ndarray]
 
@@ -58,21 +58,16 @@ def host_share(count: int, host: int, hosts: int) -> slice:
 
 def gather_rows(rows: Rows) -> Rows:
     """The rows of all hosts on every host, bit by bit; every host must call it."""
-    if jax.process_count() == 1:
-        return merge_rows([rows])
-    counts = multihost_utils.process_allgather(np.array([len(rows["index"])]))
-    counts = np.asarray(counts).reshape(-1)
-    columns = {}
-    for name, column in rows.items():
-        padded = np.zeros((counts.max(), *column.shape[1:]), column.dtype)
-        padded[: len(column)] = column
-        # As whole words: JAX would round 64-bit numbers to 32.
-        words = np.ascontiguousarray(padded).view(np.uint32)
-        everyone = np.asarray(multihost_utils.process_allgather(words))
-        columns[name] = everyone.view(column.dtype)
+    columns = {name: _gather_column(column) for name, column in rows.items()}
+    hosts = range(jax.process_count())
     return merge_rows(
-        [
-            {name: column[host, :count] for name, column in columns.items()}
-            for host, count in enumerate(counts)
-        ]
+        [{name: parts[host] for name, parts in columns.items()} for host in hosts]
     )
+
+
+def _gather_column(column: np.ndarray) -> list[np.ndarray]:
+    """The column's rows of every host, by host."""
+    return [
+        np.frombuffer(part, column.dtype).reshape(-1, *column.shape[1:])
+        for part in gather_bytes(np.ascontiguousarray(column).tobytes())
+    ]

@@ -32,6 +32,7 @@ from dsr_jax.evaluation.points import (
     true_points,
 )
 from dsr_jax.evaluation.protocol import Protocol
+from dsr_jax.hosts import moved
 from dsr_jax.hosts.shared_failure import raise_together
 
 Predict = Callable[[Any], BodyParams]
@@ -141,6 +142,7 @@ def _measure(
     for number, (batch, counts) in enumerate(
         ordered_batches(subset, split.batch_size, workers)
     ):
+        moved()
         # What fills the last batch up is its last person again.
         places = np.minimum(
             number * split.batch_size + np.arange(split.batch_size), len(people) - 1

@@ -4,18 +4,19 @@ from dsr_jax.hosts.hosts import WAIT_SECONDS, Hosts
 from dsr_jax.hosts.job import Job, detect_job
 from dsr_jax.hosts.joining import (
     SILENCE_SECONDS,
-    current_hosts,
     is_first_host,
     joined_hosts,
 )
+from dsr_jax.hosts.watchdog import STUCK_SECONDS, moved
 
 __all__ = [
     "SILENCE_SECONDS",
+    "STUCK_SECONDS",
     "WAIT_SECONDS",
     "Hosts",
     "Job",
-    "current_hosts",
     "detect_job",
     "is_first_host",
     "joined_hosts",
+    "moved",
 ]

@@ -4,6 +4,9 @@ For the main thread, between steps, and for any amount of data. What a thread in
 background has to say goes by `agreement`. On one host nothing is sent.
 """
 
+import json
+from typing import Any
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -12,7 +15,11 @@ from dsr_jax.arrays import Float
 
 
 def gather_bytes(content: bytes) -> list[bytes]:
-    """The content of every host, by host; any lengths."""
+    """The content of every host, by host.
+
+    Args:
+      content: of any length below 2³¹; every process has as many devices as the others.
+    """
     if jax.process_count() == 1:
         return [content]
     own = np.array([len(content)], np.int32)
@@ -25,8 +32,13 @@ def gather_bytes(content: bytes) -> list[bytes]:
     return [row[:n].tobytes() for row, n in zip(rows, lengths, strict=True)]
 
 
+def gather_json(value: Any) -> list[Any]:
+    """The value of every host, by host; of JSON's types."""
+    return [json.loads(part) for part in gather_bytes(json.dumps(value).encode())]
+
+
 def sum_over_hosts(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """The sum in float64, added in the order of the hosts."""
+    """The sum in float64, added in the order of the hosts; one shape on all of them."""
     own = np.ascontiguousarray(values, np.float64)
     # As bytes: JAX would round 64-bit numbers to 32.
     parts = [np.frombuffer(part, np.float64) for part in gather_bytes(own.tobytes())]

@@ -6,7 +6,8 @@
 
 Inside, `jax.devices()` are those of all processes. If one of them dies, halts or ends
 with an error, all others end within a minute with one line that names it, even if they
-wait inside a collective operation. A process that is alone starts nothing.
+wait inside a collective operation. Whoever answers but does not get on (`watchdog`)
+ends itself, and them. A process that is alone starts no connection.
 """
 
 import contextlib
@@ -18,12 +19,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.hosts.center import Center
 from dsr_jax.hosts.hosts import WAIT_SECONDS, Hosts
 from dsr_jax.hosts.job import Job, detect_job
 from dsr_jax.hosts.member import Member
 from dsr_jax.hosts.tunnel import open_tunnel
+from dsr_jax.hosts.verdict import end_process, take_floor
+from dsr_jax.hosts.watchdog import STUCK_SECONDS, watched
 from dsr_jax.hosts.wording import AGAIN
 
 SILENCE_SECONDS = 30.0
@@ -49,7 +52,8 @@ _hosts = Hosts()
 def is_first_host() -> bool:
     """Whether this process writes and prints for all; touches no device if it is alone.
 
-    Also in a job whose program has called `jax.distributed.initialize` itself.
+    Also in a job whose program has called `jax.distributed.initialize` itself, and
+    still after the end of `joined_hosts`.
     """
     jax = sys.modules.get("jax")
     if _hosts.count == 1 and jax is not None and jax.distributed.is_initialized():
@@ -57,16 +61,12 @@ def is_first_host() -> bool:
     return _hosts.is_first
 
 
-def current_hosts() -> Hosts:
-    """The processes that `joined_hosts` has joined; this one alone outside of it."""
-    return _hosts
-
-
 @contextlib.contextmanager
 def joined_hosts(
     wait_seconds: float = WAIT_SECONDS,
     silence_seconds: float = SILENCE_SECONDS,
     check: Callable[[], None] = _nothing,
+    stuck_seconds: float = STUCK_SECONDS,
 ) -> Iterator[Hosts]:
     """Joins the processes of the job that the environment describes, until the end.
 
@@ -76,6 +76,7 @@ def joined_hosts(
       wait_seconds: how long to wait for the others at the start.
       silence_seconds: after which a process that does not answer is given up.
       check: called while waiting; may raise to stop.
+      stuck_seconds: after which a process in which nothing moves ends, with all others.
 
     Raises:
       UserError: variables of the environment that contradict each other.
@@ -84,7 +85,8 @@ def joined_hosts(
     global _hosts
     job = detect_job(os.environ)
     if job is None:
-        yield Hosts()
+        with watched(stuck_seconds, _end_alone):
+            yield Hosts()
         return
     board = _meet_others(job, wait_seconds, silence_seconds, check)
     _hosts = Hosts(job, board, wait_seconds)
@@ -92,7 +94,9 @@ def joined_hosts(
         _start_jax(job, board, wait_seconds, silence_seconds, check)
         _hosts.meet("the start")
         _connect_devices()
-        yield _hosts
+        code = EnvironmentFault.exit_code
+        with watched(stuck_seconds, lambda line: board.end_self(line, code, None)):
+            yield _hosts
         _hosts.meet(_END, _END_SECONDS)
     except BaseException as error:
         if not _left_together(error, _hosts):
@@ -102,6 +106,11 @@ def joined_hosts(
         # Reached only if all processes leave now.
         _stop_jax()
         board.close()
+
+
+def _end_alone(line: str) -> NoReturn:
+    take_floor()
+    end_process(line, EnvironmentFault.exit_code)
 
 
 def _meet_others(
@@ -153,6 +162,7 @@ def _connect_devices() -> None:
     """
     import jax
     import numpy as np
+    from jax.experimental import multihost_utils
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     everyone = PartitionSpec("everyone")
@@ -169,6 +179,8 @@ def _connect_devices() -> None:
         out_specs=PartitionSpec(),
     )
     jax.block_until_ready(jax.jit(count)(ones))
+    # Another group where a process has several devices: one device of each.
+    multihost_utils.process_allgather(np.zeros(1, np.float32))
 
 
 def _stop_jax() -> None:
@@ -198,7 +210,8 @@ def _left_together(error: BaseException, hosts: Hosts) -> bool:
         return False
     try:
         if code:
-            hosts.meet(f"exit {code}", _TOGETHER_SECONDS)
+            # Of one signal or several: who is told by another one leaves as by SIGTERM.
+            hosts.meet("the end after a signal", _TOGETHER_SECONDS)
         else:
             hosts.meet(_END, _END_SECONDS)
     except BaseException:
@@ -208,7 +221,7 @@ def _left_together(error: BaseException, hosts: Hosts) -> bool:
 
 def _tells_of_a_peer(error: BaseException | None) -> bool:
     """Whether a peer's end is the cause, also if it looks like a damaged file."""
-    if isinstance(error, UserError):
+    while isinstance(error, UserError):
         error = error.__cause__
     while error is not None:
         if not isinstance(error, OSError) and _PEER_LOST.search(str(error)):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import jax
 
-from dsr_jax.errors import EnvironmentFault, Interrupted, UserError
+from dsr_jax.errors import EnvironmentFault, Interrupted, PeerDefect, UserError
 from dsr_jax.hosts.exchange import gather_bytes
 
-_KNOWN: tuple[type[Exception], ...] = (EnvironmentFault, UserError)
+_KNOWN: tuple[type[Exception], ...] = (PeerDefect, EnvironmentFault, UserError)
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def first_failure(
 ) -> Exception | None:
     """The first of the hosts' failures (`words_of`), by host; None if there is none.
 
-    An exception of no known kind becomes a `UserError` that names the host.
+    An exception of no known kind becomes a `PeerDefect` that names the host.
     """
     for host, said in enumerate(words):
         if said:
@@ -77,5 +77,5 @@ def first_failure(
             for kind in (*kinds, *_KNOWN):
                 if name == kind.__name__:
                     return kind(content)
-            return UserError(f"process {host} failed: {content}; see its output")
+            return PeerDefect(f"process {host} failed: {content}; see its output")
     return None

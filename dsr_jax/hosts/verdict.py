@@ -1,5 +1,6 @@
 """The end of this process: one line, said once, whoever finds out first."""
 
+import multiprocessing
 import os
 import sys
 import threading
@@ -33,7 +34,15 @@ def end_process(line: str, code: int, error: BaseException | None = None) -> NoR
     flush = threading.Thread(target=_say, args=(line, error), daemon=True)
     flush.start()
     flush.join(_FLUSH_SECONDS)
+    kill_workers()
     os._exit(code)
+
+
+def kill_workers() -> None:
+    """Kills the processes that this one has started: a halted one would stay behind."""
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join(_FLUSH_SECONDS)
 
 
 def _say(line: str, error: BaseException | None) -> None:

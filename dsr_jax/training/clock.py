@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import jax
 
+from dsr_jax.hosts import moved
+
 INPUT, STEP, CHECKPOINT = "input", "step", "checkpoint"
 EVALUATION, PICTURES, OTHER = "evaluation", "pictures", "other"
 # What training itself is; these are in every record, the others where they took place.
@@ -64,6 +66,7 @@ class Clock:
         }
 
     def _charge(self) -> None:
+        moved()
         now = self._timer()
         name = self._parts[-1]
         self._seconds[name] = self._seconds.get(name, 0.0) + now - self._since

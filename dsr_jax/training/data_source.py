@@ -32,7 +32,7 @@ from dsr_jax.data import (
 )
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_people
 from dsr_jax.errors import UserError
-from dsr_jax.hosts.exchange import gather_bytes
+from dsr_jax.hosts.exchange import gather_json
 from dsr_jax.training.devices import BATCH_AXIS, at_most, put_batch
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.progress import progress_bar
@@ -307,7 +307,7 @@ def trouble_report(settings: RunSettings, datasets: Sequence[Dataset]) -> str:
 
 def trouble_report_of_hosts(report: str) -> str:
     """The reports of all hosts, each line with its process; every host must call it."""
-    reports = [content.decode() for content in gather_bytes(report.encode())]
+    reports = gather_json(report)
     if len(reports) == 1:
         return report
     return "\n".join(

@@ -1,12 +1,13 @@
 """Programs that end when they have said why, whatever still hangs."""
 
 import contextlib
-import multiprocessing
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
+
+from dsr_jax.hosts.verdict import kill_workers
 
 ENDING_SECONDS = 20.0
 
@@ -33,10 +34,7 @@ def ends_within(seconds: float = ENDING_SECONDS) -> Iterator[None]:
 
 def _end(seconds: float, code: int) -> None:
     time.sleep(seconds)
-    # A halted one would stay behind for ever.
-    for process in multiprocessing.active_children():
-        process.kill()
-        process.join(1)
+    kill_workers()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -14,6 +14,7 @@ import jax
 
 from dsr_jax.data import Batch
 from dsr_jax.errors import UserError
+from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.losses import TERMS
 from dsr_jax.pipeline import Scene
 from dsr_jax.training.examination import (
@@ -134,9 +135,11 @@ def _dumped(
     workdir: Path, state: TrainState, batch: Batch, notes: Mapping[str, Any]
 ) -> str:
     """Says where the dump is, or why there is none: the fault itself is told anyway."""
+    # Whoever is done first ends the job: not before all have written their part.
+    agreement = Agreement(f"dump of step {notes['step']}")
     try:
-        folder = write_dump(workdir, state, batch, notes)
-    except UserError as error:
+        folder = agreement.by_all(lambda: write_dump(workdir, state, batch, notes))
+    except (UserError, jax.errors.JaxRuntimeError) as error:
         return f"There is no dump of it ({error})"
     return (
         f"{folder} holds state and batch: tools/replay_fault.py {folder} repeats the "

@@ -23,7 +23,7 @@ from dsr_jax.files import read_bytes, write_bytes
 from dsr_jax.hosts import is_first_host
 from dsr_jax.npz_file import read_npz
 from dsr_jax.training.checkpoint.items import from_item, to_item
-from dsr_jax.training.devices import local_mesh
+from dsr_jax.training.devices import device_mesh
 from dsr_jax.training.local_copy import local_copy
 from dsr_jax.training.state import TrainState
 
@@ -50,7 +50,7 @@ def write_dump(
       UserError: the folder cannot be written.
     """
     folder = workdir / FAULTS / f"step_{notes['step']:07d}"
-    whole = local_copy(state, local_mesh())
+    arrays = _on_first_host(state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,8 +61,6 @@ def write_dump(
     name = f"batch_{jax.process_index():05d}.npz"
     write_bytes(folder / name, _npz(_local_rows(batch)))
     if is_first_host():
-        item = to_item(whole)
-        arrays = {path: np.asarray(leaf) for path, leaf in item.items()}
         write_bytes(folder / STATE_FILE, _npz(arrays))
         parts = {
             "processes": jax.process_count(),
@@ -144,6 +142,21 @@ def _check_notes(notes: Mapping[str, Any]) -> None:
     for names in (notes["batch"], notes["examples"]):
         ", ".join(names)
     str(notes["not_finite"])
+
+
+def _on_first_host(state: TrainState) -> dict[str, np.ndarray]:
+    """The state's arrays by path, in the first process's memory; nothing elsewhere.
+
+    One after the other: a state that is split over the devices need not fit into one.
+    """
+    one_device = device_mesh(jax.local_devices()[:1])
+    arrays = {}
+    for path, leaf in to_item(state).items():
+        if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+            leaf = local_copy(leaf, one_device)
+        if is_first_host():
+            arrays[path] = np.asarray(leaf)
+    return arrays
 
 
 def _local_rows(batch: Batch) -> dict[str, np.ndarray]:

@@ -1,9 +1,8 @@
 """One record of all hosts: what each of them measured by itself, put together once."""
 
-import json
 from collections.abc import Mapping
 
-from dsr_jax.hosts.exchange import gather_bytes
+from dsr_jax.hosts.exchange import gather_json
 
 INPUT, SLOWEST_INPUT = "seconds/input", "seconds/input_slowest"
 # What all hosts together have; of memory, the largest; of the rest, the first host's.
@@ -23,7 +22,7 @@ def record_of_hosts(own: Mapping[str, float]) -> dict[str, float]:
       everything else of the first host, and the longest `seconds/input` of any host as
       `seconds/input_slowest`: all wait in the step for the one that waits for its data.
     """
-    hosts = [json.loads(part) for part in gather_bytes(json.dumps(dict(own)).encode())]
+    hosts = gather_json(dict(own))
     if len(hosts) == 1:
         return dict(own)
     record: dict[str, float] = dict(hosts[0])

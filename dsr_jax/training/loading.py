@@ -26,9 +26,9 @@ from dsr_jax.regressor import (
     open_weights,
 )
 from dsr_jax.semantics import load_prior, most_likely
-from dsr_jax.training.checkpoint import Checkpoints, has_checkpoint
+from dsr_jax.training.checkpoint import CHECKPOINTS, Checkpoints, has_checkpoint
 from dsr_jax.training.devices import put
-from dsr_jax.training.run_folder import CHECKPOINTS, read_run_config
+from dsr_jax.training.run_folder import read_run_config
 from dsr_jax.training.settings import BodySettings, RunSettings, SemanticsSettings
 from dsr_jax.training.state import Network, TrainState, begin_with, split_regressor
 

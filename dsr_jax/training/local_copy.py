@@ -41,9 +41,12 @@ def local_copy(tree: Tree, mesh: Mesh) -> Tree:
     return jax.tree.unflatten(structure, copies)
 
 
-def without_moments(state: TrainState) -> TrainState:
-    """The state for prediction: the optimizer's share need not be gathered."""
-    return dataclasses.replace(state, optimizer=())
+def for_prediction(state: TrainState) -> TrainState:
+    """The state with what predicts alone; the rest need not be gathered."""
+    params, statistics = (state.evaluated[k] for k in ("params", "statistics"))
+    return dataclasses.replace(
+        state, params=params, statistics=statistics, optimizer=(), ema=None
+    )
 
 
 def _is_split_over_hosts(leaf: Any) -> bool:

@@ -80,15 +80,11 @@ def learning_rate_schedule(settings: OptimizerSettings, steps: int) -> optax.Sch
         body = optax.piecewise_constant_schedule(rate, factors)
     else:
         body = optax.constant_schedule(rate)
-    if settings.warmup_steps == 0:
+    if warmup == 0:
         return body
     # Step 0 already moves: a first update of size 0 would be a wasted step.
-    warmup = optax.linear_schedule(
-        settings.learning_rate / settings.warmup_steps,
-        settings.learning_rate,
-        settings.warmup_steps,
-    )
-    return optax.join_schedules([warmup, body], [settings.warmup_steps])
+    rise = optax.linear_schedule(rate / warmup, rate, warmup)
+    return optax.join_schedules([rise, body], [warmup])
 
 
 def build_optimizer(

@@ -25,7 +25,7 @@ from dsr_jax.semantics import (
     minimal_clothing_validity,
 )
 from dsr_jax.training.devices import device_mesh
-from dsr_jax.training.local_copy import local_copy, without_moments
+from dsr_jax.training.local_copy import for_prediction, local_copy
 from dsr_jax.training.state import Network, TrainState
 from dsr_jax.visualization import overlay_body, panel, side_view
 
@@ -64,7 +64,7 @@ def build_panel(
     faces = np.asarray(scene.body.faces)
 
     def draw(state: TrainState) -> UInt8[np.ndarray, "H W 3"]:
-        own = local_copy(without_moments(state), device)
+        own = local_copy(for_prediction(state), device)
         screen, camera, rendered = jax.device_get(look(own, scene))
         pictures = []
         for i, image in enumerate(people.image):

@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import functools
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from dsr_jax.body import BodyModel
 from dsr_jax.data.scans import ScanCount, count_files, count_scans
 from dsr_jax.data.synthetic import SyntheticSettings, split_key, synthetic_views
 from dsr_jax.errors import UserError
-from dsr_jax.hosts.exchange import gather_bytes, sum_over_hosts
+from dsr_jax.hosts.exchange import gather_json, sum_over_hosts
 from dsr_jax.hosts.shared_failure import failing_together
 from dsr_jax.rasterizer import visible_faces
 from dsr_jax.semantics import NUM_LABELS, Taxonomy, accumulate_label_counts
@@ -209,5 +208,4 @@ def _all_done(kept: Sequence[ScanCount], output: Path) -> set[str]:
 
 
 def _of_all_hosts(lines: list[str]) -> list[str]:
-    parts = gather_bytes(json.dumps(lines).encode())
-    return [line for part in parts for line in json.loads(part)]
+    return [line for part in gather_json(lines) for line in part]

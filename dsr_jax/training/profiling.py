@@ -63,11 +63,11 @@ class Profiler:
             _say(f"nothing traced: the run took {self._seen} steps; ask for more")
 
     def _start(self, state: Any) -> None:
-        jax.block_until_ready(state)
         options = jax.profiler.ProfileOptions()
         # Every Python call would be an event: a hundred times what the devices did.
         options.python_tracer_level = 0
         try:
+            jax.block_until_ready(state)
             self._folder.mkdir(parents=True, exist_ok=True)
             jax.profiler.start_trace(
                 self._folder, create_perfetto_trace=True, profiler_options=options
@@ -78,9 +78,9 @@ class Profiler:
             _say(f"{self._folder}: cannot trace ({_line(error)})")
 
     def _stop(self, state: Any) -> None:
-        jax.block_until_ready(state)
         self._tracing, self._wanted = False, 0
         try:
+            jax.block_until_ready(state)
             jax.profiler.stop_trace()
             session = newest_session(self._folder)
             name_scopes(session)

@@ -4,9 +4,17 @@ import sys
 
 from tqdm import tqdm
 
-from dsr_jax.hosts import is_first_host
+from dsr_jax.hosts import is_first_host, moved
 
 _SECONDS_BETWEEN_LINES = 10
+
+
+class _Bar(tqdm):
+    """Tells the watchdog, too."""
+
+    def update(self, n: float | None = 1) -> bool | None:
+        moved()
+        return super().update(n)
 
 
 def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
@@ -15,7 +23,7 @@ def progress_bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
     Of the processes of a job, the first one shows it.
     """
     interactive = sys.stderr.isatty()
-    return tqdm(
+    return _Bar(
         total=total,
         initial=initial,
         desc=what,

@@ -70,9 +70,7 @@ def replay(folder: Path) -> Replay:
     mesh = _mesh_for(training)
     scene = put_everywhere(load_scene(settings), mesh)
     given = put_batch(batch, mesh)
-    how = StepSettings(
-        training.accumulate, training.parameters, settings.optimizer.ema_decay
-    )
+    how = StepSettings.of(settings)
     step = build_train_step(network, optimizer, settings.pipeline, mesh, how)
     examine = Examination(network, settings.pipeline, mesh, training.accumulate)
     state = jax.device_put(state, state_shardings(state, mesh, training.parameters))

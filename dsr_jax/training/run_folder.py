@@ -19,14 +19,14 @@ from ml_collections import ConfigDict
 
 from dsr_jax.data import check_same_data
 from dsr_jax.errors import UserError
-from dsr_jax.files import write_bytes
+from dsr_jax.files import to_blame, write_bytes
+from dsr_jax.training.checkpoint.folder import CHECKPOINTS, has_checkpoint
 
 # How late a file may appear on the other machines.
 _SHARED_SECONDS = 30.0
 
 CONFIG_FILE = "config.json"
 DATA_FILE = "data.json"
-CHECKPOINTS = "checkpoints"
 PICTURES = "pictures"
 STEPS_KEY = "training.steps"
 # What one changes to save a run that has blown up, the state's form being the same; who
@@ -64,14 +64,14 @@ def open_run_folder(workdir: str, config: ConfigDict) -> Path:
         for path in (folder, folder / PICTURES, folder / CHECKPOINTS):
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(
+        raise to_blame(error)(
             f"--workdir {workdir}: cannot be made ({error.strerror}); give a folder "
             "you can write to"
         ) from error
     text = _config_text(config)
     file = folder / CONFIG_FILE
     # Without a checkpoint there is nothing to continue: the config may be corrected.
-    if file.exists() and _is_begun(folder):
+    if file.exists() and has_checkpoint(folder / CHECKPOINTS):
         _check_same_run(file, dict(_flatten(json.loads(text))))
     write_bytes(file, text.encode())
     return folder
@@ -117,7 +117,7 @@ def keep_same_data(folder: Path, datasets: Sequence[Mapping[str, Any]]) -> None:
       UserError: the run that the folder holds began with other data.
     """
     file = folder / DATA_FILE
-    if file.exists() and _is_begun(folder):
+    if file.exists() and has_checkpoint(folder / CHECKPOINTS):
         try:
             check_same_data(_read_json(file).get("datasets", []), datasets)
         except UserError as error:
@@ -180,12 +180,6 @@ def differing_keys(
 
 def _config_text(config: ConfigDict) -> str:
     return json.dumps(config.to_dict(), indent=2) + "\n"
-
-
-def _is_begun(folder: Path) -> bool:
-    """Whether there is a checkpoint; one that a kill cut short is none."""
-    names = [path.name for path in (folder / CHECKPOINTS).iterdir()]
-    return any(not name.endswith(".partial") for name in names)
 
 
 def _check_same_run(file: Path, now: Mapping[str, Any]) -> None:

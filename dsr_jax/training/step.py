@@ -15,6 +15,7 @@ from dsr_jax.data import Batch
 from dsr_jax.pipeline import PipelineSettings, Scene
 from dsr_jax.training.devices import BATCH_AXIS, batch_sharded, put_batch, replicated
 from dsr_jax.training.gradient import BatchGradient, DeviceGradient, Means
+from dsr_jax.training.settings import RunSettings
 from dsr_jax.training.state import Network, TrainState, state_shardings
 
 Metrics = dict[str, Array]
@@ -31,11 +32,19 @@ class StepSettings:
 
     accumulate: int = 1
     """Parts of every device's examples that are taken one after the other: memory of
-    one, gradient of all. Batch norm sees one part at a time, of all devices."""
+    one, gradient of all. Batch norm sees one part at a time, of all devices, and its
+    running statistics move once a part."""
     parameters: str = "replicated"
     """How weights and moments lie on the devices, one of `state.PARAMETERS`."""
     ema_decay: float = 0.0
     """Decay of the moving average of the weights; 0: the state keeps none."""
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> "StepSettings":
+        """Those of a run."""
+        training = settings.training
+        ema_decay = settings.optimizer.ema_decay
+        return cls(training.accumulate, training.parameters, ema_decay)
 
 
 class TrainStep:

@@ -31,7 +31,7 @@ from dsr_jax.rotations import rotation_6d_to_matrix
 from dsr_jax.training.data_source import PeopleDataset, make_people
 from dsr_jax.training.devices import BATCH_AXIS, local_mesh
 from dsr_jax.training.loading import load_evaluation_bodies
-from dsr_jax.training.local_copy import local_copy, without_moments
+from dsr_jax.training.local_copy import for_prediction, local_copy
 from dsr_jax.training.settings import FOLDER, SYNTHETIC, RunSettings
 from dsr_jax.training.state import Network, TrainState
 
@@ -165,7 +165,7 @@ def state_predictor(
     look = _on_each_device(bodies, mesh)
 
     def of_state(state: TrainState) -> Predictor:
-        return functools.partial(look, local_copy(without_moments(state), mesh))
+        return functools.partial(look, local_copy(for_prediction(state), mesh))
 
     return of_state
 

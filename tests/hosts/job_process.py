@@ -1,6 +1,6 @@
 """A process of a small job with collectives; the test says who does what.
 
-python job_process.py WHAT [VICTIM] [WAIT] [SILENCE]
+python job_process.py WHAT [VICTIM] [WAIT] [SILENCE] [STUCK]
 """
 
 import os
@@ -13,18 +13,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from dsr_jax.errors import UserError, one_line_errors
-from dsr_jax.hosts import joined_hosts
+from dsr_jax.hosts import joined_hosts, moved
 
 
 class Stopped(Exception):
     exit_code = 143
 
 
-def main(what="end", victim="-1", wait="60", silence="30"):
+def main(what="end", victim="-1", wait="60", silence="30", stuck="600"):
     got = []
     signal.signal(signal.SIGTERM, lambda *_: got.append(1))
     try:
-        with one_line_errors(), joined_hosts(float(wait), float(silence)) as hosts:
+        times = {"silence_seconds": float(silence), "stuck_seconds": float(stuck)}
+        with one_line_errors(), joined_hosts(float(wait), **times) as hosts:
             work(hosts, what, hosts.index == int(victim), got)
     except Stopped as stopped:
         sys.exit(stopped.exit_code)
@@ -56,8 +57,9 @@ def work(hosts, what, is_victim, got):
     if what == "absent":
         hosts.meet("lunch", 2.0)
     while True:
-        if what == "idle":
-            time.sleep(1)
+        if what in ("idle", "stuck"):
+            moved()
+            time.sleep(0.5)
         elif what == "stop":
             # All stop after the same step, as soon as one is told to.
             told = jax.make_array_from_process_local_data(split, len(got) * ones)
@@ -80,6 +82,8 @@ def act(what, hosts):
         raise ZeroDivisionError("a defect")
     if what == "absent":
         time.sleep(60)
+    if what == "stuck":
+        os.read(os.pipe()[0], 1)
 
 
 def hold_the_interpreter(seconds):

@@ -56,6 +56,19 @@ def test_a_halted_process_is_named_by_the_others(job, ending, victim):
 
 
 @pytest.mark.parametrize("victim", [0, 1])
+def test_who_answers_but_is_stuck_ends_with_all(job, ending, victim):
+    """As one whose disk hangs: its heart beats in a thread of its own."""
+    processes = job.all(3, "stuck", victim, 60, 30, 2)
+    code, line = ending(processes.pop(victim), 60)
+    assert code == 75 and line.startswith("nothing has moved for 2 s: the program is")
+    for process in processes:
+        code, line = ending(process, 20)
+        assert code == 75
+        assert line.startswith(f"process {victim} of 3 (host ")
+        assert "has ended: nothing has moved for 2 s" in line
+
+
+@pytest.mark.parametrize("victim", [0, 1])
 def test_a_mistake_that_one_finds_reaches_all(job, ending, victim):
     processes = job.all(2, "mistake", victim)
     outcomes = [ending(process) for process in processes]

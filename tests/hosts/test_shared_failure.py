@@ -3,7 +3,7 @@
 import pytest
 
 from dsr_jax.data.image_file import BrokenImage
-from dsr_jax.errors import EnvironmentFault, Interrupted, UserError
+from dsr_jax.errors import EnvironmentFault, Interrupted, PeerDefect, UserError
 from dsr_jax.hosts.shared_failure import (
     failing_together,
     first_failure,
@@ -36,7 +36,7 @@ def test_kinds_of_a_module_and_of_nobody():
     heard = first_failure([words_of(Lost("leaf 3"), [Lost])], [Lost])
     assert type(heard) is Lost and str(heard) == "leaf 3"
     heard = first_failure(["", words_of(KeyError("x"))])
-    assert type(heard) is UserError
+    assert type(heard) is PeerDefect and heard.exit_code == 1
     assert str(heard) == "process 1 failed: KeyError: 'x'; see its output"
 
 

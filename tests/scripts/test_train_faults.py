@@ -69,15 +69,21 @@ class Place:
         write_people(self.people, [handmade_people()])
         (folder / "config.py").write_text(CONFIG.format(self.people))
 
-    def start(self, name, *overrides, config="config.py", before=(), **options):
-        """train.py in a process of its own, on one device."""
+    def start(self, name, *overrides, config="config.py", before=(), job=(), **options):
+        """train.py in a process of its own, on one device, or by a launcher `job`."""
         environment = os.environ | {
             "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "PYTHONPATH": str(ROOT),
             "XLA_FLAGS": "",
         }
-        program = [sys.executable, "train.py", "--config", str(self.folder / config)]
+        program = [
+            sys.executable,
+            *job,
+            "train.py",
+            "--config",
+            str(self.folder / config),
+        ]
         return subprocess.Popen(
             [*before, *program, "--workdir", str(self.folder / name), *overrides],
             cwd=ROOT,
@@ -181,8 +187,24 @@ def test_the_step_is_repeated_from_its_dump_alone(place, diverged, tmp_path):
     # The same step with weights of a usual size.
     shutil.copy(_healthy_state(place, tmp_path), folder / "state.npz")
     done = replayed(folder)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert done.stdout.splitlines()[-1] == "now: loss and gradient are finite"
+
+
+def test_two_processes_leave_one_whole_dump(place):
+    """Whoever has written its part must not end the job before the other has."""
+    launcher = ("tools/launch_local.py", "--processes", "2", "--")
+    rate = "--config.optimizer.learning_rate=1e30"
+    code, lines = finish(place.start("two", rate, job=launcher))
+    folder = place.folder / "two" / "faults" / "step_0000002"
+    assert code == 2
+    said = [line for line in lines if "error: step 2: the network's output" in line]
+    assert said and f"{folder} holds state and batch" in said[0]
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"fault.json", "state.npz", "batch_00000.npz", "batch_00001.npz"}
+    done = replayed(folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "now: the same"
 
 
 def _healthy_state(place, tmp_path):

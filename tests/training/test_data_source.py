@@ -14,6 +14,7 @@ from dsr_jax.data import AugmentationSettings, Batch, write_people
 from dsr_jax.data.synthetic import SyntheticSettings, split_key
 from dsr_jax.errors import UserError
 from dsr_jax.training import data_source
+from dsr_jax.training.checkpoint import CHECKPOINTS
 from dsr_jax.training.data_source import (
     PeopleDataset,
     example_order,
@@ -24,7 +25,7 @@ from dsr_jax.training.data_source import (
     trouble_report,
 )
 from dsr_jax.training.devices import device_mesh
-from dsr_jax.training.run_folder import CHECKPOINTS, keep_same_data
+from dsr_jax.training.run_folder import keep_same_data
 from dsr_jax.training.settings import RunSettings
 
 SIZE = 16

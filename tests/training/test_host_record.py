@@ -1,7 +1,5 @@
 """What several hosts measured, as one record."""
 
-import json
-
 import pytest
 
 from dsr_jax.training import host_record
@@ -31,11 +29,11 @@ def test_one_host_is_its_own_record():
 
 @pytest.mark.parametrize("own", [FIRST, SECOND])
 def test_every_host_gets_the_same(monkeypatch, own):
-    def gather(content):
-        assert json.loads(content) == own
-        return [json.dumps(host).encode() for host in (FIRST, SECOND)]
+    def gather(value):
+        assert value == own
+        return [FIRST, SECOND]
 
-    monkeypatch.setattr(host_record, "gather_bytes", gather)
+    monkeypatch.setattr(host_record, "gather_json", gather)
     assert record_of_hosts(own) == {
         "seconds/input": 1.0,
         "seconds/input_slowest": 4.0,

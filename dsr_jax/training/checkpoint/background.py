@@ -1,8 +1,14 @@
 """One piece of work at a time behind the caller's back."""
 
+import concurrent.futures
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+
+from dsr_jax.errors import EnvironmentFault
+
+# A disk that neither takes nor refuses a checkpoint for so long does not answer.
+WAIT_SECONDS = 600.0
 
 
 class Background:
@@ -25,11 +31,28 @@ class Background:
         if self._running is not None and self._running.done():
             self.wait()
 
-    def wait(self) -> None:
-        """Waits for the work and raises what it raised, once."""
+    def wait(self, what: str = "work", seconds: float = WAIT_SECONDS) -> None:
+        """Waits for the work and raises what it raised, once.
+
+        Args:
+          what: the subject of the error line.
+          seconds: after which it is given up.
+
+        Raises:
+          EnvironmentFault: it has not ended in time; it is left behind.
+        """
         running, self._running = self._running, None
-        if running is not None:
-            running.result()
+        if running is None:
+            return
+        # Its result alone: the work may have raised a TimeoutError of its own.
+        concurrent.futures.wait([running], seconds)
+        if not running.done():
+            raise EnvironmentFault(
+                f"{what} has not ended after {seconds:g} s: the disk does not answer; "
+                "look after it, and run the same command again to continue from the "
+                "last checkpoint"
+            )
+        running.result()
 
 
 def _run(work: Callable[[], None], future: Future[None]) -> None:

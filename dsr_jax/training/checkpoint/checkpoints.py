@@ -20,7 +20,7 @@ from dsr_jax.hosts.agreement import Agreement
 from dsr_jax.training.checkpoint import folder as folders
 from dsr_jax.training.checkpoint.background import Background
 from dsr_jax.training.checkpoint.damage import Damaged
-from dsr_jax.training.checkpoint.folder import Entry
+from dsr_jax.training.checkpoint.folder import CHECKPOINTS, Entry
 from dsr_jax.training.checkpoint.items import (
     REGRESSOR,
     abstract_item,
@@ -34,7 +34,6 @@ from dsr_jax.training.checkpoint.reading import read_checkpoint, read_old_item
 from dsr_jax.training.checkpoint.record import Record
 from dsr_jax.training.checkpoint.retention import Retention, by_score
 from dsr_jax.training.checkpoint.writing import Draft, write_checkpoint
-from dsr_jax.training.run_folder import CHECKPOINTS
 from dsr_jax.training.state import TrainState
 
 SCORE = "score"
@@ -160,9 +159,9 @@ class Checkpoints:
         """Waits until everything is on the disk.
 
         Raises:
-          UserError: the folder could not be written.
+          UserError: the folder could not be written, or the disk does not answer.
         """
-        self._background.wait()
+        self._background.wait(f"{self._folder}: writing a checkpoint")
 
     def close(self) -> None:
         """As `wait`; a program that ends without it may lose a save under way."""

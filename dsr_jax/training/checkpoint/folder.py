@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsr_jax.errors import UserError
+from dsr_jax.files import to_blame
 from dsr_jax.training.checkpoint.damage import Damaged
 from dsr_jax.training.checkpoint.record import read_record
 
+CHECKPOINTS = "checkpoints"
 PARTIAL, DELETED, DAMAGED = ".partial", ".deleted", ".damaged"
 # Those of Orbax's CheckpointManager, which earlier versions used.
 _OLD_PARTIAL = ".orbax-checkpoint-tmp"
@@ -72,7 +74,7 @@ def clean(folder: Path) -> None:
             if path.name.endswith((PARTIAL, DELETED)) or _OLD_PARTIAL in path.name:
                 shutil.rmtree(path)
     except OSError as error:
-        raise UserError(
+        raise to_blame(error)(
             f"{folder}: cannot be written ({error.strerror}); check the folder, or "
             "give another --workdir"
         ) from error
@@ -90,7 +92,7 @@ def set_aside(folder: Path, step: int) -> Path:
     try:
         os.rename(folder / str(step), aside)
     except OSError as error:
-        raise UserError(
+        raise to_blame(error)(
             f"{folder / str(step)}: is damaged and cannot be renamed "
             f"({error.strerror}); check the folder"
         ) from error
@@ -108,7 +110,7 @@ def delete(folder: Path, steps: Iterable[int]) -> None:
         try:
             os.rename(folder / str(step), doomed)
         except OSError as error:
-            raise UserError(
+            raise to_blame(error)(
                 f"{folder / str(step)}: an older checkpoint cannot be deleted "
                 f"({error.strerror}); check the folder"
             ) from error
