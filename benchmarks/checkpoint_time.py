@@ -28,26 +28,12 @@ def main() -> None:
 def measure(backbone: str, saves: int) -> None:
     import jax
 
-    from configs.base import base_config
     from dsr_jax.training.checkpoint import Checkpoints
     from dsr_jax.training.devices import device_mesh, replicated
-    from dsr_jax.training.loading import regressor_builder
-    from dsr_jax.training.optimizer import build_optimizer
-    from dsr_jax.training.settings import RunSettings
-    from dsr_jax.training.state import create_state
 
-    config = base_config()
-    config.regressor.backbone = backbone
-    settings = RunSettings.from_config(config)
     everywhere = replicated(device_mesh())
-    _, state = create_state(
-        regressor_builder(settings),
-        build_optimizer(settings.optimizer, 10),
-        jax.random.key(0),
-        everywhere,
-    )
     step = jax.jit(next_state, donate_argnums=0, out_shardings=everywhere)
-    state = jax.block_until_ready(step(state))
+    state = jax.block_until_ready(step(first_state(backbone)))
     size = sum(x.nbytes for x in jax.tree.leaves(state))
     print(f"{backbone}: {size / 1e6:.0f} MB on {jax.device_count()} devices")
     with tempfile.TemporaryDirectory() as folder:
@@ -64,21 +50,39 @@ def measure(backbone: str, saves: int) -> None:
                 f"save {number}: the caller waits {waited * 1e3:.1f} ms, the next step "
                 f"takes {stepped * 1e3:.0f} ms, on the disk after {whole:.2f} s"
             )
+        like = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), state
+        )
         start = time.perf_counter()
         jax.block_until_ready(step(state))
         print(f"a step alone: {(time.perf_counter() - start) * 1e3:.0f} ms")
+        # Twice: the first one compiles the fingerprints.
         for _ in range(2):
-            like = jax.eval_shape(lambda s: s, state)
             start = time.perf_counter()
-            like = jax.tree.map(
-                lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere),
-                like,
-            )
             jax.block_until_ready(checkpoints.restore_latest(like).state.params)
             print(f"restored and verified in {time.perf_counter() - start:.2f} s")
 
 
+def first_state(backbone: str):
+    import jax
+
+    from configs.base import base_config
+    from dsr_jax.training.devices import device_mesh
+    from dsr_jax.training.loading import regressor_builder
+    from dsr_jax.training.optimizer import build_optimizer
+    from dsr_jax.training.settings import RunSettings
+    from dsr_jax.training.state import create_state
+
+    config = base_config()
+    config.regressor.backbone = backbone
+    settings = RunSettings.from_config(config)
+    optimizer = build_optimizer(settings.optimizer, 10)
+    build = regressor_builder(settings)
+    return create_state(build, optimizer, jax.random.key(0), device_mesh())[1]
+
+
 def next_state(state):
+    """As a step does: touches every number, and counts."""
     import dataclasses
 
     import jax

@@ -59,7 +59,13 @@ def main() -> None:
         trace = newest_session(folder) / PERFETTO
     except FileNotFoundError as error:
         raise UserError(f"{error}; train with --profile=5 first") from error
-    events = read_trace(trace)["traceEvents"]
+    try:
+        events = read_trace(trace)["traceEvents"]
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{trace}: is no whole trace ({type(error).__name__}); trace again: "
+            "--profile=5"
+        ) from error
     steps = sum(event.get("name") == STEP for event in events if event.get("ph") == "X")
     if not steps:
         raise UserError(f"{trace}: holds no training step; trace more: --profile=5")

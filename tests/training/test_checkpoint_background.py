@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dsr_jax.errors import UserError
+from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.training.checkpoint import Checkpoints, Retention, writing
+from dsr_jax.training.checkpoint.background import Background
 from dsr_jax.training.devices import device_mesh, replicated
 from dsr_jax.training.state import TrainState
 from tests.training.tiny_network import DATA, assert_same
@@ -185,3 +186,19 @@ def start(script, *arguments, **options):
         text=True,
         **options,
     )
+
+
+def test_a_disk_that_takes_nothing_is_given_up():
+    """Whether it is slow or broken, what the work itself raised is told."""
+    answer, background = threading.Event(), Background()
+    background.start(lambda: answer.wait() and None)
+    with pytest.raises(EnvironmentFault, match="writing a checkpoint has not ended"):
+        background.wait("run/checkpoints: writing a checkpoint", 0.1)
+    answer.set()
+
+    def fail():
+        raise TimeoutError("of the disk")
+
+    background.start(fail)
+    with pytest.raises(TimeoutError, match="of the disk"):
+        background.wait("run/checkpoints: writing a checkpoint", 10)

@@ -177,3 +177,13 @@ def test_a_run_without_a_profile(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["profile_table.py", str(tmp_path)])
     with pytest.raises(UserError, match="train with --profile=5 first"):
         profile_table.main()
+
+
+def test_a_trace_that_was_cut_off(tmp_path, monkeypatch):
+    session = tmp_path / PROFILE / "plugins" / "profile" / "2026_01_01"
+    session.mkdir(parents=True)
+    whole = gzip.compress(b'{"traceEvents": []}' * 100)
+    (session / PERFETTO).write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr("sys.argv", ["profile_table.py", str(tmp_path)])
+    with pytest.raises(UserError, match="is no whole trace"):
+        profile_table.main()
