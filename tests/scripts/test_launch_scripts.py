@@ -117,7 +117,8 @@ def test_the_head_of_the_slurm_script():
 
 def test_the_machines_of_the_tpu_job_fit_together():
     yaml = pytest.importorskip("yaml")
-    service, job = yaml.safe_load_all((LAUNCH / "gke_tpu.yaml").read_text())
+    text = (LAUNCH / "gke_tpu.yaml").read_text()
+    volume, service, job = yaml.safe_load_all(text)
     spec = job["spec"]
     assert spec["completionMode"] == "Indexed"
     assert spec["parallelism"] == spec["completions"]
@@ -132,6 +133,15 @@ def test_the_machines_of_the_tpu_job_fit_together():
     assert rows * columns == chips * spec["parallelism"]
     assert pod["restartPolicy"] == "Never"
     assert pod["terminationGracePeriodSeconds"] >= 60
+    # All machines write the same runs, on a file system that renames folders.
+    assert volume["spec"]["accessModes"] == ["ReadWriteMany"]
+    (runs,) = pod["volumes"]
+    assert runs["persistentVolumeClaim"]["claimName"] == volume["metadata"]["name"]
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    assert mount["name"] == runs["name"]
+    workdir = f"--workdir={mount['mountPath']}/"
+    assert any(a.startswith(workdir) for a in pod["containers"][0]["args"])
+    assert "gcsfuse" not in repr(job)
 
 
 def test_a_tpu_slice_gets_the_arguments_as_they_are(shell, tmp_path):
