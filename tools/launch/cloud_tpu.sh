@@ -5,9 +5,11 @@
 #       tools/launch/cloud_tpu.sh --config configs/dsr.py
 #
 # Needs gcloud, and on the machines this repository in ~/dsr-jax with its environment in
-# ~/dsr-jax/.venv, and a folder that they share (Filestore, or a mounted bucket). The
-# processes find each other by the slice's metadata. Each goes on if this shell ends;
-# its log is ~/dsr-jax/train.log. `STOP=1` in the place of arguments stops them all.
+# ~/dsr-jax/.venv, and a folder that they share: Filestore, or a bucket with
+# hierarchical namespace, which gcsfuse mounts with metadata-cache ttl-secs 0
+# (docs/launching.md). The processes find each other by the slice's metadata. Each goes
+# on if this shell ends (nohup); its log is ~/dsr-jax/train.log. `STOP=1` in the place
+# of arguments stops them all.
 set -euo pipefail
 : "${TPU:?name of the slice}" "${ZONE:?its zone}"
 

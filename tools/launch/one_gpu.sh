@@ -5,7 +5,7 @@
 #
 # The first argument is the GPU's number, the rest goes to train.py.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 export CUDA_VISIBLE_DEVICES="${1:?the number of the GPU}"
 shift
 # One process, whatever the shell's environment says.
