@@ -2,7 +2,7 @@
 
     python train.py --config configs/quickstart.py --workdir runs/quickstart
 
-Hardware: 2 CPU cores, 4 GB of memory. Time: 9 minutes (AMD EPYC). Expected, in mm on
+Hardware: 2 CPU cores, 4 GB of memory. Time: 10 minutes (Intel Xeon). Expected, in mm on
 the synthetic test split: MPJPE 165 and PA-MPJPE 94, the mean body 268 and 153.
 
 The people are easier than the generator's default: fewer activities, clear gestures, no
