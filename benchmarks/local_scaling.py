@@ -6,9 +6,9 @@ Trains a ResNet-18 on 64² crops of the free-lite body, from a pool of synthetic
 the semantic terms on from the start. Strong scaling: one global batch for any number of
 processes. Weak: --batch images for each; of one process it is the same run. Every
 process has one device and one core of its own, with its input worker, so that more
-processes are more cores until the machine has no more; its number of cores stands in the
-result. Throughput is the median over the records after the first, which compile, of
-training alone; the parts of a step's time beside it.
+processes are more cores until the machine has no more; its number of cores stands in
+the result. Throughput is the median over the records after the first, which compile,
+of training alone; the parts of a step's time beside it.
 
 Writes benchmarks/results/local_scaling.json and prints the table of docs/scaling.md.
 """

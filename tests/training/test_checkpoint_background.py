@@ -16,7 +16,9 @@ import pytest
 
 from dsr_jax.errors import EnvironmentFault, UserError
 from dsr_jax.training.checkpoint import Checkpoints, Retention, writing
+from dsr_jax.training.checkpoint.arrays import finish_item, read_item, write_item
 from dsr_jax.training.checkpoint.background import Background
+from dsr_jax.training.checkpoint.items import abstract_item
 from dsr_jax.training.devices import device_mesh, replicated
 from dsr_jax.training.state import TrainState
 from tests.training.tiny_network import DATA, assert_same
@@ -202,3 +204,20 @@ def test_a_disk_that_takes_nothing_is_given_up():
     background.start(fail)
     with pytest.raises(TimeoutError, match="of the disk"):
         background.wait("run/checkpoints: writing a checkpoint", 10)
+
+
+def test_a_save_starts_no_program_behind_the_step(tmp_path):
+    """Started between the parts of a step on several devices, one can halt both."""
+    everywhere = replicated(device_mesh())
+    arrays = {f"w{k}": np.zeros((1024, 1037 + k), np.float32) for k in range(3)}
+    item = jax.block_until_ready(jax.device_put(arrays, everywhere))
+    built = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, *_, **__: built.append(event) if "backend_compile" in event else 0
+    )
+    # Of shapes that nothing else has: every program on them would be compiled.
+    write_item(tmp_path, item)
+    assert not built
+    finish_item(tmp_path)
+    for path, array in read_item(tmp_path, abstract_item(item)).items():
+        np.testing.assert_array_equal(array, arrays[path])

@@ -20,8 +20,8 @@ from dsr_jax.training.checkpoint.quiet import quiet_orbax
 
 def write_item(folder: Path, item: Item) -> None:
     """This process's part of an item into an existing folder; returns when written."""
-    handler = _handler()
-    handler.save(epath.Path(folder), args=ocp.args.StandardSave(item))
+    handler = _writing_handler()
+    handler.save(epath.Path(folder), args=ocp.args.PyTreeSave(item))
     handler.close()
 
 
@@ -67,6 +67,20 @@ def item_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         raise Damaged(f"{type(error).__name__} in '{folder.name}'") from error
     finally:
         handler.close()
+
+
+def _writing_handler() -> ocp.PyTreeCheckpointHandler:
+    """One that starts no program on the devices.
+
+    Orbax lets every replica of an array write a slice of it, which it cuts out on the
+    device, in the thread that saves. A program that one thread starts between the parts
+    of a step that another thread starts on several devices can halt both: each waits
+    for its turn behind the other, and all hosts wait for the step.
+    """
+    quiet_orbax()
+    whole = ocp.type_handlers.ArrayHandler(use_replica_parallel=False)
+    registry = ocp.type_handlers.create_type_handler_registry((jax.Array, whole))
+    return ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
 
 
 def _handler() -> ocp.StandardCheckpointHandler:
