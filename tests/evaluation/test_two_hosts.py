@@ -45,14 +45,12 @@ with one_line_errors():
 
 
 @pytest.mark.slow
-@pytest.mark.jobs
 def test_both_have_all_rows():
     for number, output in enumerate(succeed(ROWS, 2)):
         assert f"all rows on host {number}" in output
 
 
 @pytest.mark.slow
-@pytest.mark.jobs
 def test_a_photo_that_one_host_cannot_read_stops_both():
     """With its exit code, which tells a scheduler to try again."""
     for code, _, errors in run_hosts(BROKEN, 2):

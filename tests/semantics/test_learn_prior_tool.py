@@ -161,7 +161,6 @@ def test_scans_are_counted_by_any_number_of_hosts(scans, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.jobs
 def test_a_count_stopped_on_two_hosts_goes_on_on_one(scans, tmp_path):
     output, whole = tmp_path / "prior.npz", tmp_path / "whole.npz"
     for code, _, errors in run_hosts(COMMAND, 2, *command(scans, output, 1)):
@@ -176,7 +175,6 @@ def test_a_count_stopped_on_two_hosts_goes_on_on_one(scans, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.jobs
 def test_a_broken_scan_of_one_host_stops_all(scans, tmp_path):
     broken = tmp_path / "scans"
     shutil.copytree(scans, broken)
