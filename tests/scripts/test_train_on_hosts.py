@@ -105,7 +105,7 @@ def check_same(records, expected):
 
     A ReLU's gate that turns because of it changes the gradient at once, by 3 % if only
     8 examples of 32² pixels have 4096 gates in the last layer, and Adam's first steps,
-    which go by signs, make more of it: 1e-3 after 20 steps. Here it is 2e-5.
+    which go by signs, make more of it (docs/scaling.md). Here it is 4e-5.
     """
     assert [record["step"] for record in records] == [*range(1, STEPS + 1)]
     for record, other in zip(records, expected, strict=True):
